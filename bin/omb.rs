@@ -1,0 +1,3 @@
+//! Names the role this process plays; nothing else.
+
+fn main() {}

@@ -1,0 +1,7 @@
+//! omb, a load generator and measuring instrument for message brokers.
+//!
+//! One executable in several roles: `bin/omb.rs` names the role, everything else lives in the
+//! rooms below. ARCHITECTURE.md says what each of them is for.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("omb runs on Linux only: it relies on parent-death signals, memfd and /proc");
