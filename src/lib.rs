@@ -5,3 +5,7 @@
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("omb runs on Linux only: it relies on parent-death signals, memfd and /proc");
+
+pub mod config;
+pub mod report;
+pub mod stats;

@@ -1,0 +1,189 @@
+//! What the user wrote, turned into what it means: driver file, workload file, command line.
+//!
+//! Everything wrong with them is found here, all at once, before the first connection. The types
+//! below are complete and valid: no other room checks them again.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One workload, complete and within bounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Workload {
+    /// `name:` of the file, or the file's stem where it has none.
+    pub name: String,
+    /// Number of topics; with `--topic NAME` it is 1.
+    pub topics: u32,
+    /// Partitions of each topic.
+    pub partitions_per_topic: u32,
+    /// Logical producers of each topic.
+    pub producers_per_topic: u32,
+    /// Subscriptions (consumer groups) of each topic.
+    pub subscriptions_per_topic: u32,
+    /// Logical consumers in each subscription of each topic.
+    pub consumers_per_subscription: u32,
+    /// Bytes of a message's payload, the stamp included.
+    pub message_size: usize,
+    /// What the payload is filled with.
+    pub payload: Payload,
+    /// How messages get their keys.
+    pub keys: KeyDistributor,
+    /// Messages per second, summed over all producers; above 0, and finite.
+    pub rate: f64,
+    /// Time under load before the measured phase.
+    pub warmup: Duration,
+    /// Length of the measured phase.
+    pub duration: Duration,
+    /// Producer processes; `None`: the plan decides by the number of cores.
+    pub producer_processes: Option<u32>,
+    /// Consumer processes; `None`: the plan decides by the number of cores.
+    pub consumer_processes: Option<u32>,
+    /// Length of one entry of the result's arrays.
+    pub report_period: Duration,
+    /// How often children may be restarted.
+    pub restart: RestartPolicy,
+    /// How long consumers may take to read what is left after the load has ended.
+    pub drain_deadline: Duration,
+    /// How long clients may take to connect and to see the first probe messages.
+    pub ready_deadline: Duration,
+}
+
+/// What a message's payload is filled with, behind the stamp.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Payload {
+    /// The file's bytes, exactly `message_size` of them.
+    File(PathBuf),
+    /// `pool` different payloads, each with `random_ratio` of its bytes random and the rest zero.
+    Random {
+        /// Share of random bytes, 0 to 1.
+        random_ratio: f64,
+        /// Number of different payloads.
+        pool: u32,
+    },
+}
+
+/// How messages get their keys, as in OMB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyDistributor {
+    /// No key: the client library spreads messages over partitions.
+    None,
+    /// One of 10,000 keys after the other.
+    RoundRobin,
+    /// One of 10,000 keys, picked by the clock's nanoseconds.
+    RandomNano,
+}
+
+/// How often children that died may be started again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// Restarts allowed within the window; one more fails the run.
+    pub max_restarts: u32,
+    /// The window that `max_restarts` counts in.
+    pub window: Duration,
+    /// Pause before the first restart; it doubles with each further one.
+    pub backoff: Duration,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            max_restarts: 3,
+            window: Duration::from_secs(300),
+            backoff: Duration::from_millis(250),
+        }
+    }
+}
+
+/// One messaging system, and how to reach it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Driver {
+    /// `name:` of the driver file, or the system's name where it has none.
+    pub name: String,
+    /// The system and its settings.
+    pub system: System,
+    /// Whether the broker under test is ours, started for this run.
+    pub embedded: bool,
+}
+
+/// The messaging systems omb knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum System {
+    /// Apache Kafka, or anything that speaks its protocol.
+    Kafka(KafkaConfig),
+}
+
+/// A Kafka driver file, with the command line's `-b` and `-X` merged in.
+///
+/// Property names and values are checked by the driver against the client library itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KafkaConfig {
+    /// Replicas of each topic; -1 is the broker's default.
+    pub replication_factor: i16,
+    /// Settings of every client.
+    pub common: Vec<Property>,
+    /// Settings of producers.
+    pub producer: Vec<Property>,
+    /// Settings of consumers.
+    pub consumer: Vec<Property>,
+    /// Settings of the topics that are created.
+    pub topic: Vec<Property>,
+    /// `-X key=value`: goes to whichever client knows the key.
+    pub extra: Vec<Property>,
+}
+
+/// One `key=value` a person wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Property {
+    /// The name, as written.
+    pub key: String,
+    /// The value, as written.
+    pub value: String,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Where a person wrote something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// A line of a file, counted from 1, and a column, counted from 1 (0: the line as a whole).
+    File {
+        /// The file, as named by the person.
+        path: PathBuf,
+        /// Line, from 1; 0 where the file as a whole is meant.
+        line: usize,
+        /// Column, from 1; 0 where the line as a whole is meant.
+        column: usize,
+    },
+    /// The command line: the option, such as `-X linger.ms`.
+    CommandLine(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File { path, line: 0, .. } => write!(f, "{}", path.display()),
+            Origin::File { path, line, column: 0 } => write!(f, "{}:{line}", path.display()),
+            Origin::File { path, line, column } => {
+                write!(f, "{}:{line}:{column}", path.display())
+            }
+            Origin::CommandLine(option) => write!(f, "{option}"),
+        }
+    }
+}
+
+/// One thing that is wrong with what a person wrote: where, what, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it was written.
+    pub origin: Origin,
+    /// What is wrong and what to do, in one sentence without a line break.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.origin, self.message)
+    }
+}

@@ -1,0 +1,137 @@
+//! What a run found, written down for people and programs: OMB's result JSON, samples, terminal.
+//!
+//! The types here are what the supervisor hands over; each writer turns them into its own form.
+
+use crate::config::{Driver, Workload};
+use crate::stats::latencies::Latencies;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All phases came to their end.
+    Completed,
+    /// A signal ended it.
+    Interrupted,
+    /// It could not go on, or what it found is no result.
+    Failed,
+}
+
+/// Counters of messages within a stretch of time of the measured phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Handed to the client library.
+    pub sent: u64,
+    /// Acknowledged by the broker.
+    pub acknowledged: u64,
+    /// Certainly not persisted.
+    pub failed: u64,
+    /// Neither acknowledged nor certainly failed.
+    pub unknown: u64,
+    /// Received, summed over subscriptions, each message once per subscription.
+    pub received: u64,
+    /// Payload bytes acknowledged.
+    pub acknowledged_bytes: u64,
+    /// Payload bytes received.
+    pub received_bytes: u64,
+}
+
+/// One stretch of the measured phase: a reporting period or a second of the live view.
+pub struct Interval {
+    /// Start, in seconds since the measured phase began (negative: during warm-up).
+    pub start: f64,
+    /// Length in seconds, above 0.
+    pub seconds: f64,
+    /// Messages in this stretch.
+    pub counters: Counters,
+    /// Acknowledged and not yet received at its end, summed over subscriptions.
+    pub backlog: u64,
+    /// Latencies of messages in this stretch.
+    pub latencies: Latencies,
+}
+
+/// One child process in one of its lives.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// `producer`, `consumer`, `steward` or `broker`.
+    pub role: &'static str,
+    /// Number of the child within its role, from 0.
+    pub id: u32,
+    /// Which life of the child, from 0.
+    pub incarnation: u32,
+    /// Process id it had.
+    pub pid: i32,
+    /// How it ended: `exit 0`, `signal 9 (SIGKILL)`, …; `None`: still alive when this was written.
+    pub ended: Option<String>,
+    /// Processor time, user and system.
+    pub cpu_seconds: f64,
+    /// Largest resident set.
+    pub max_rss_bytes: u64,
+}
+
+/// A whole run.
+pub struct Run {
+    /// The run's id, as in its topic names.
+    pub id: String,
+    /// The workload as it was run.
+    pub workload: Workload,
+    /// The driver as it was used.
+    pub driver: Driver,
+    /// How it ended.
+    pub status: Status,
+    /// Why, in a sentence, where the status is not `Completed`.
+    pub reason: Option<String>,
+    /// What a reader of the figures has to know: several topics per client, stamps in headers, ….
+    pub notes: Vec<String>,
+    /// All reporting periods; at least one.
+    pub periods: Vec<Interval>,
+    /// The measured phase as a whole.
+    pub total: Interval,
+    /// Every process, in the order of their starts.
+    pub processes: Vec<Process>,
+    /// Restarts of children.
+    pub restarts: u32,
+    /// Processor time of all children and the supervisor.
+    pub cpu_seconds: f64,
+    /// Wall clock at the start of the run, as Unix time in milliseconds.
+    pub started_unix_ms: i64,
+    /// Books over every load message, warm-up included, by subscription.
+    pub ledger: LedgerReport,
+}
+
+/// The books of a run over every load message, warm-up included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerReport {
+    /// Handed to the client library.
+    pub sent: u64,
+    /// Acknowledged by the broker.
+    pub acknowledged: u64,
+    /// Certainly not persisted.
+    pub failed: u64,
+    /// Neither acknowledged nor certainly failed.
+    pub unknown: u64,
+    /// Due within the run's schedule and never sent: the clients could not keep up.
+    pub unsent: u64,
+    /// What each subscription received, by its name.
+    pub subscriptions: Vec<(String, SubscriptionBooks)>,
+}
+
+/// What one subscription received of a run's load messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionBooks {
+    /// Different messages received.
+    pub received: u64,
+    /// Acknowledged, not received, and the subscription has read past the place.
+    pub lost: u64,
+    /// Acknowledged and not reached by the deadline.
+    pub unread: u64,
+    /// The same message at a further offset.
+    pub duplicates: u64,
+    /// The same offset again.
+    pub redelivered: u64,
+    /// Received after it had been settled as lost.
+    pub late: u64,
+    /// Received after a later message of the same producer in the same partition.
+    pub reordered: u64,
+    /// Messages without this run's stamp.
+    pub foreign: u64,
+}

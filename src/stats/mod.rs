@@ -1,0 +1,3 @@
+//! Histograms, deltas, sets and the ledger: what is counted, and how counts are added up.
+
+pub mod latencies;
