@@ -164,7 +164,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::File { path, line: 0, .. } => write!(f, "{}", path.display()),
-            Origin::File { path, line, column: 0 } => write!(f, "{}:{line}", path.display()),
+            Origin::File {
+                path,
+                line,
+                column: 0,
+            } => write!(f, "{}:{line}", path.display()),
             Origin::File { path, line, column } => {
                 write!(f, "{}:{line}:{column}", path.display())
             }
