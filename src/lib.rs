@@ -6,8 +6,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("omb runs on Linux only: it relies on parent-death signals, memfd and /proc");
 
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod driver;
+pub mod plan;
 pub mod report;
 pub mod stats;
+pub mod wire;

@@ -191,3 +191,36 @@ impl fmt::Display for Problem {
         write!(f, "{}: {}", self.origin, self.message)
     }
 }
+
+/// Values for tests of other rooms.
+#[cfg(test)]
+pub mod testing {
+    use super::*;
+
+    /// A small valid workload: one topic, one partition, one client of each kind.
+    pub fn workload() -> Workload {
+        Workload {
+            name: "test".to_owned(),
+            topics: 1,
+            partitions_per_topic: 1,
+            producers_per_topic: 1,
+            subscriptions_per_topic: 1,
+            consumers_per_subscription: 1,
+            message_size: 1024,
+            payload: Payload::Random {
+                random_ratio: 0.0,
+                pool: 1,
+            },
+            keys: KeyDistributor::None,
+            rate: 1_000.0,
+            warmup: Duration::from_secs(2),
+            duration: Duration::from_secs(10),
+            producer_processes: None,
+            consumer_processes: None,
+            report_period: Duration::from_secs(10),
+            restart: RestartPolicy::default(),
+            drain_deadline: Duration::from_secs(60),
+            ready_deadline: Duration::from_secs(60),
+        }
+    }
+}

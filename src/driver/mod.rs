@@ -10,6 +10,9 @@ use std::os::fd::RawFd;
 
 use crate::clock::Instant;
 
+/// Bytes of the stamp that messages carry: at the front of the payload, or in a header.
+pub const STAMP_LEN: usize = 32;
+
 /// A messaging system, configured.
 pub trait Driver: Clone + Send + 'static {
     /// Sends messages; owned by one thread.
