@@ -72,8 +72,6 @@ pub struct RunContext {
     pub epoch: Instant,
     /// The system under test.
     pub driver: Driver,
-    /// More client threads run on this host than it has cores: nobody may spin.
-    pub crowded: bool,
 }
 
 /// A topic of the run.
@@ -224,6 +222,8 @@ pub enum Order {
     Adopt,
     /// Delete the run's topics and groups.
     Delete,
+    /// Nothing is left to do: end.
+    Goodbye,
 }
 
 /// What the steward is responsible for.

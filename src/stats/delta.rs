@@ -86,10 +86,6 @@ pub struct PhaseDelta {
     pub unsent: u64,
     /// Delivered, repeated deliveries included.
     pub delivered: u64,
-    /// Payload bytes acknowledged.
-    pub acknowledged_bytes: u64,
-    /// Payload bytes delivered.
-    pub delivered_bytes: u64,
     /// Latencies of these messages.
     pub latencies: LatenciesDelta,
 }
@@ -103,8 +99,6 @@ impl PhaseDelta {
         self.unknown += other.unknown;
         self.unsent += other.unsent;
         self.delivered += other.delivered;
-        self.acknowledged_bytes += other.acknowledged_bytes;
-        self.delivered_bytes += other.delivered_bytes;
         self.latencies.merge(&other.latencies);
     }
 }

@@ -1,0 +1,306 @@
+//! The books of one consumer client: what it received and from where, cut into slots.
+//!
+//! Every load message is once in a partition's offsets, and once either in its stream's sequence
+//! numbers or, where it came out of order, among the stragglers.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::client::cutter::Cutter;
+use crate::client::ranges::RangeCollector;
+use crate::client::report::FromClient;
+use crate::client::stamp::{Kind, Run, Stamp};
+use crate::clock::Instant;
+use crate::driver::{Incoming, Partition};
+use crate::stats::delta::{
+    ByPhase, ConsumerDelta, Grid, LOAD_PHASES, LoadPhase, PartitionRead, Range, SlotDelta,
+    Straggler, StreamId, StreamRead, TopicPartition,
+};
+use crate::wire::ConsumerClient;
+
+/// How long a revocation waits for its report to be written. The supervisor reads all the time; if
+/// it doesn't, nothing is committed, and the next owner reads again what was not reported.
+const REPORT_WITHIN: Duration = Duration::from_secs(2);
+
+/// One partition, from its assignment on.
+#[derive(Default)]
+struct PartitionState {
+    owned: bool,
+    /// Next offset to read, once something was read.
+    position: Option<u64>,
+    touched: bool,
+    load: Vec<Range>,
+    foreign: u64,
+    probes: u64,
+    /// Per stream seen here: one past its highest sequence number.
+    next_of_stream: Vec<(u32, u64)>,
+    last_hit: usize,
+}
+
+impl PartitionState {
+    /// Notes that `sequence` of a stream came; false if one as high or higher came before.
+    #[inline]
+    fn in_order(&mut self, stream: u32, sequence: u64) -> bool {
+        let hit = self.next_of_stream.get(self.last_hit).is_some_and(|(s, _)| *s == stream);
+        if !hit {
+            self.last_hit = match self.next_of_stream.iter().position(|(s, _)| *s == stream) {
+                Some(index) => index,
+                None => {
+                    self.next_of_stream.push((stream, 0));
+                    self.next_of_stream.len() - 1
+                }
+            };
+        }
+        let next = &mut self.next_of_stream[self.last_hit].1;
+        let in_order = sequence >= *next;
+        if in_order {
+            *next = sequence + 1;
+        }
+        in_order
+    }
+}
+
+struct Stream {
+    id: StreamId,
+    received: ByPhase<RangeCollector>,
+}
+
+type Positions = Vec<(Partition, u64)>;
+
+/// What one consumer client received since its last delta.
+pub struct ConsumerBooks {
+    run: Run,
+    subscription: u32,
+    cutter: Cutter,
+    /// Numbers of the client's topics within the run.
+    topics: Vec<u32>,
+    probed: Vec<bool>,
+    partitions: Vec<Vec<PartitionState>>,
+    streams: Vec<Stream>,
+    index: HashMap<StreamId, u32>,
+    last_stream: usize,
+    stragglers: Vec<Straggler>,
+    joined: bool,
+    now: Instant,
+    /// Positions of deltas that are not known to be written, by number of the cut.
+    unwritten: VecDeque<(u64, Positions)>,
+}
+
+impl ConsumerBooks {
+    /// Empty books for a client.
+    pub fn new(client: &ConsumerClient, run: Run, cutter: Cutter) -> Self {
+        Self {
+            run,
+            subscription: client.subscription,
+            cutter,
+            topics: client.topics.iter().map(|topic| topic.number).collect(),
+            probed: vec![false; client.topics.len()],
+            partitions: client.topics.iter().map(|_| Vec::new()).collect(),
+            streams: Vec::new(),
+            index: HashMap::new(),
+            last_stream: 0,
+            stragglers: Vec::new(),
+            joined: false,
+            now: Instant::default(),
+            unwritten: VecDeque::new(),
+        }
+    }
+
+    /// Begins to cut on this grid.
+    pub fn start(&mut self, grid: Grid, now: Instant) {
+        self.cutter.start(grid, now);
+    }
+
+    /// When the next cut is due.
+    pub fn next_cut(&self) -> Instant {
+        self.cutter.next
+    }
+
+    /// Says something to the supervisor.
+    pub fn say(&self, what: FromClient) {
+        self.cutter.say(what);
+    }
+
+    /// Messages follow that were received at this instant.
+    #[inline]
+    pub fn begin_batch(&mut self, received: Instant) {
+        if received >= self.cutter.next {
+            self.cut(received);
+        }
+        self.now = received;
+    }
+
+    /// One message.
+    #[inline]
+    pub fn received(&mut self, message: &Incoming<'_>) {
+        let stamp = Stamp::read(&self.run, message.header.unwrap_or(message.payload));
+        let Some(partition) = self
+            .partitions
+            .get_mut(message.partition.topic as usize)
+            .and_then(|p| p.get_mut(message.partition.partition as usize))
+        else {
+            // Not assigned: the driver hands out no such messages.
+            return;
+        };
+        partition.touched = true;
+        partition.position = Some(message.offset + 1);
+        let Some(stamp) = stamp else {
+            partition.foreign += 1;
+            return;
+        };
+        match stamp.kind {
+            Kind::Probe => {
+                partition.probes += 1;
+                self.probe(message.partition.topic as usize);
+            }
+            Kind::Load(phase) => self.load(&stamp, phase, message),
+        }
+    }
+
+    #[inline]
+    fn load(&mut self, stamp: &Stamp, phase: LoadPhase, message: &Incoming<'_>) {
+        self.cutter.counters.of_mut(phase).delivered += 1;
+        let recorders = self.cutter.recorders.of_mut(phase);
+        let now = self.now.0 as i64;
+        recorders.end_to_end.record_signed(now - stamp.sent.0 as i64);
+        recorders.end_to_end_response.record_signed(now - stamp.due.0 as i64);
+
+        let index = self.stream_index(stamp.stream);
+        let place = message.partition;
+        let partition = &mut self.partitions[place.topic as usize][place.partition as usize];
+        match partition.load.last_mut() {
+            Some(last) if last.end == message.offset => last.end += 1,
+            _ => {
+                partition.load.push(Range { start: message.offset, end: message.offset + 1 });
+            }
+        }
+        let in_order = partition.in_order(index as u32, stamp.sequence);
+        let fresh = in_order && self.streams[index].received.of_mut(phase).insert(stamp.sequence);
+        if !fresh {
+            self.stragglers.push(Straggler {
+                stream: stamp.stream,
+                phase,
+                sequence: stamp.sequence,
+                partition: TopicPartition {
+                    topic: self.topics[place.topic as usize],
+                    partition: place.partition,
+                },
+                offset: message.offset,
+            });
+        }
+    }
+
+    #[inline]
+    fn stream_index(&mut self, id: StreamId) -> usize {
+        if self.streams.get(self.last_stream).is_none_or(|stream| stream.id != id) {
+            let (streams, next) = (&mut self.streams, self.index.len() as u32);
+            let index = *self.index.entry(id).or_insert_with(|| {
+                streams.push(Stream { id, received: ByPhase::default() });
+                next
+            });
+            self.last_stream = index as usize;
+        }
+        self.last_stream
+    }
+
+    #[cold]
+    fn probe(&mut self, topic: usize) {
+        if !std::mem::replace(&mut self.probed[topic], true) {
+            self.say(FromClient::Probed(self.subscription, self.topics[topic]));
+        }
+    }
+
+    /// The group gave partitions to this client.
+    pub fn assign(&mut self, partitions: &[Partition]) {
+        for place in partitions {
+            let of_topic = &mut self.partitions[place.topic as usize];
+            let index = place.partition as usize;
+            if of_topic.len() <= index {
+                of_topic.resize_with(index + 1, PartitionState::default);
+            }
+            of_topic[index] = PartitionState { owned: true, ..PartitionState::default() };
+        }
+        if !std::mem::replace(&mut self.joined, true) {
+            self.say(FromClient::Ready);
+        }
+    }
+
+    /// The group is about to take partitions away: what was read of them is reported, and once
+    /// that is written, returned to be committed.
+    pub fn revoke(&mut self, partitions: &[Partition]) -> Vec<(Partition, u64)> {
+        self.cut(Instant::now());
+        let (answer, written) = channel();
+        self.say(FromClient::Flush(answer));
+        let written = written.recv_timeout(REPORT_WITHIN).is_ok();
+        let mut positions = Vec::new();
+        for &place in partitions {
+            if let Some(state) = self.state(place) {
+                state.owned = false;
+                positions.extend(state.position.filter(|_| written).map(|at| (place, at)));
+            }
+        }
+        positions
+    }
+
+    /// Partitions are gone: what was read of them is reported, and can't be committed.
+    pub fn lose(&mut self, partitions: &[Partition]) {
+        self.cut(Instant::now());
+        for &place in partitions {
+            if let Some(state) = self.state(place) {
+                state.owned = false;
+            }
+        }
+    }
+
+    fn state(&mut self, place: Partition) -> Option<&mut PartitionState> {
+        self.partitions.get_mut(place.topic as usize)?.get_mut(place.partition as usize)
+    }
+
+    /// Positions that may be committed, now that all cuts up to this one are written.
+    pub fn committable(&mut self, written: u64) -> Positions {
+        let mut latest: HashMap<Partition, u64> = HashMap::new();
+        while self.unwritten.front().is_some_and(|(cut, _)| *cut <= written) {
+            latest.extend(self.unwritten.pop_front().into_iter().flat_map(|(_, at)| at));
+        }
+        latest.retain(|&place, _| self.state(place).is_some_and(|state| state.owned));
+        latest.into_iter().collect()
+    }
+
+    /// Cuts a delta: what was learnt since the last one belongs to the slot that ends here.
+    #[cold]
+    pub fn cut(&mut self, now: Instant) {
+        let mut positions = Vec::new();
+        let mut ledger =
+            ConsumerDelta { subscription: self.subscription, ..ConsumerDelta::default() };
+        for (topic, of_topic) in self.partitions.iter_mut().enumerate() {
+            for (partition, state) in of_topic.iter_mut().enumerate().filter(|(_, s)| s.touched) {
+                state.touched = false;
+                let partition = partition as u32;
+                let Some(position) = state.position else { continue };
+                positions.push((Partition { topic: topic as u32, partition }, position));
+                ledger.partitions.push(PartitionRead {
+                    partition: TopicPartition { topic: self.topics[topic], partition },
+                    position,
+                    load: std::mem::take(&mut state.load),
+                    foreign: std::mem::take(&mut state.foreign),
+                    probes: std::mem::take(&mut state.probes),
+                });
+            }
+        }
+        for stream in &mut self.streams {
+            for phase in LOAD_PHASES {
+                let received = stream.received.of_mut(phase);
+                if !received.is_empty() {
+                    let sequences = received.take();
+                    ledger.streams.push(StreamRead { stream: stream.id, phase, sequences });
+                }
+            }
+        }
+        ledger.stragglers = std::mem::take(&mut self.stragglers);
+        let cut = self.cutter.cut(now, |delta: &mut SlotDelta| delta.consumers.push(ledger));
+        if !positions.is_empty() {
+            self.unwritten.push_back((cut, positions));
+        }
+    }
+}

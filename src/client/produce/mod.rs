@@ -1,0 +1,248 @@
+//! The produce loop: one thread, one client, one schedule.
+//!
+//! No message is sent before it is due; a late one is sent at once, in bursts when several are due,
+//! and its lateness is recorded. Nothing is shared on the way of a message, and nothing is
+//! allocated for it.
+
+pub mod books;
+
+use crate::client::Command;
+use crate::client::mailbox::Inbox;
+use books::ProducerBooks;
+use crate::client::pacing::Pace;
+use crate::client::payload::{Keys, Payloads};
+use crate::client::report::FromClient;
+use crate::client::stamp::{self, Kind, Run, Stamp};
+use crate::clock::Instant;
+use crate::driver::{Outgoing, Producer, SendError};
+use crate::wire::{ProducerClient, Schedule};
+
+/// Messages sent between two looks at outcomes and commands.
+const BURST: u32 = 64;
+
+/// How far behind a client may be at the end of a segment and still send what is due. It covers a
+/// late wake-up; who is further behind could not keep up, and a run ends on time.
+const CLOSING_GRACE_NANOS: u64 = 10_000_000;
+
+/// Everything one producer thread owns.
+pub struct ProduceLoop<P> {
+    client: ProducerClient,
+    producer: P,
+    inbox: Inbox,
+    books: ProducerBooks,
+    payloads: Payloads,
+    keys: Keys,
+    run: Run,
+    stamp_in_payload: bool,
+    /// Segments still to come, the current one last.
+    paces: Vec<Pace>,
+    /// Which stream sends next.
+    turn: usize,
+    /// A schedule was given and its end not yet told.
+    load_open: bool,
+}
+
+impl<P: Producer> ProduceLoop<P> {
+    /// A loop that sends nothing before it is told to.
+    pub fn new(
+        client: ProducerClient,
+        producer: P,
+        inbox: Inbox,
+        books: ProducerBooks,
+        payloads: Payloads,
+        keys: Keys,
+        message_size: usize,
+    ) -> Self {
+        Self {
+            run: books.run(),
+            stamp_in_payload: Payloads::hold_stamp(message_size),
+            client,
+            producer,
+            inbox,
+            books,
+            payloads,
+            keys,
+            paces: Vec::new(),
+            turn: 0,
+            load_open: false,
+        }
+    }
+
+    /// Runs until told to finish.
+    pub fn run(mut self) {
+        loop {
+            while let Some(command) = self.inbox.take() {
+                match command {
+                    Command::Probe => self.probe(),
+                    Command::Load(schedule) => self.load(&schedule),
+                    Command::EndLoad(at) => self.paces.iter_mut().for_each(|p| p.cut_short(at)),
+                    Command::Abandon => self.producer.abandon(),
+                    Command::Written(_) => {}
+                    Command::Finish(_) => return self.finish(),
+                }
+            }
+            let now = Instant::now();
+            if self.books.cut_if_due(now) {
+                self.complain();
+            }
+            match self.next_due(now) {
+                Some(due) if due <= now => self.burst(),
+                due => self.poll(due.unwrap_or(Instant::NEVER)),
+            }
+        }
+    }
+
+    fn load(&mut self, schedule: &Schedule) {
+        self.books.start(schedule.grid, Instant::now());
+        self.paces = schedule
+            .segments
+            .iter()
+            .rev()
+            .map(|segment| Pace::new(segment, self.client.share, self.client.stagger))
+            .collect();
+        self.load_open = true;
+    }
+
+    /// When the next message is due; goes on to the next segment where one is over, and tells the
+    /// end of the last one once everything has an outcome.
+    fn next_due(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(pace) = self.paces.last() {
+            let due = pace.next_due();
+            match due {
+                Some(due) if now < pace.end() => return Some(due),
+                Some(due) if pace.end().nanos_since(due) < CLOSING_GRACE_NANOS => return Some(due),
+                _ => {
+                    self.books.unsent(pace.phase, pace.unsent());
+                    self.paces.pop();
+                }
+            }
+        }
+        if self.load_open && self.producer.in_flight() == 0 {
+            self.load_open = false;
+            self.books.cut(now);
+            self.books.say(FromClient::LoadDone);
+        }
+        None
+    }
+
+    /// Sends what is due by now, up to [`BURST`] messages, then looks at outcomes.
+    fn burst(&mut self) {
+        let Some(pace) = self.paces.last_mut() else { return };
+        for _ in 0..BURST {
+            let now = Instant::now();
+            let Some(due) = pace.next_due().filter(|&due| due <= now) else { break };
+            let stamp = Stamp {
+                stream: self.books.stream(self.turn),
+                sequence: self.books.next_sequence(self.turn),
+                due,
+                sent: now,
+                kind: Kind::Load(pace.phase),
+            };
+            let topic = self.client.streams[self.turn].1;
+            let key = self.keys.next(now.0);
+            let sent = send(
+                &mut self.producer,
+                &self.run,
+                &stamp,
+                self.stamp_in_payload,
+                topic,
+                key,
+                self.payloads.next(),
+            );
+            match sent {
+                Ok(()) => self.books.sent(self.turn, pace.phase, due, now),
+                Err(SendError::Rejected(why)) => {
+                    self.books.rejected(self.turn, pace.phase, due, now, &why);
+                }
+                Err(SendError::Full) => {
+                    let room = self.books.next_cut().min(pace.end());
+                    return self.poll(room);
+                }
+            }
+            pace.advance();
+            self.turn = if self.turn + 1 < self.client.streams.len() { self.turn + 1 } else { 0 };
+        }
+        self.poll(Instant::default());
+    }
+
+    /// Serves outcomes until `until` or the next cut.
+    fn poll(&mut self, until: Instant) {
+        let until = until.min(self.books.next_cut());
+        self.books.begin_poll();
+        let books = &mut self.books;
+        self.producer.poll(until, &mut |stamp, outcome| books.outcome(stamp, outcome));
+    }
+
+    /// One probe per stream whose path is not proved yet.
+    fn probe(&mut self) {
+        for turn in 0..self.client.streams.len() {
+            let Some(sequence) = self.books.probe(turn) else { continue };
+            let now = Instant::now();
+            let stamp = Stamp {
+                stream: self.books.stream(turn),
+                sequence,
+                due: now,
+                sent: now,
+                kind: Kind::Probe,
+            };
+            let topic = self.client.streams[turn].1;
+            let sent = send(
+                &mut self.producer,
+                &self.run,
+                &stamp,
+                self.stamp_in_payload,
+                topic,
+                None,
+                self.payloads.next(),
+            );
+            if let Err(SendError::Rejected(why)) = sent {
+                self.books.say(FromClient::Failed(why));
+            }
+        }
+    }
+
+    fn complain(&mut self) {
+        for text in self.producer.complaints() {
+            self.books.say(FromClient::Note(text));
+        }
+    }
+
+    fn finish(mut self) {
+        let now = Instant::now();
+        for pace in self.paces.drain(..) {
+            self.books.unsent(pace.phase, pace.unsent());
+        }
+        self.producer.poll(Instant::default(), &mut |stamp, outcome| {
+            self.books.outcome(stamp, outcome);
+        });
+        self.books.cut(now);
+        self.complain();
+        self.books.say(FromClient::Finished);
+    }
+}
+
+/// Stamps and sends one message.
+#[inline]
+fn send<P: Producer>(
+    producer: &mut P,
+    run: &Run,
+    stamp: &Stamp,
+    in_payload: bool,
+    topic: u32,
+    key: Option<&[u8]>,
+    payload: &mut [u8],
+) -> Result<(), SendError> {
+    let mut header = [0; stamp::LEN];
+    let header = match payload.first_chunk_mut() {
+        Some(front) if in_payload => {
+            stamp.write(run, front);
+            None
+        }
+        _ => {
+            stamp.write(run, &mut header);
+            Some(&header[..])
+        }
+    };
+    producer.send(&Outgoing { topic, key, payload, header })
+}
+

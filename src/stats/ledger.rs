@@ -1,0 +1,456 @@
+//! The books of a run: which messages were acknowledged, and what each subscription received.
+//!
+//! Exact per subscription, whoever of its members read what, and however often they died: a load
+//! message is known by its stream and sequence number, a place by its partition and offset.
+//! - redelivered: an offset that was reported before;
+//! - duplicate: a known message at a new offset;
+//! - reordered: a new message behind a later one of the same stream and partition;
+//! - lost: acknowledged, not received, and the subscription has read past its place;
+//! - late: received after it was settled as lost (and then no longer lost).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+
+use super::delta::{
+    ByPhase, ConsumerDelta, PartitionRead, ProducerDelta, Range, Straggler, StreamId,
+    StreamOutcomes, TopicPartition,
+};
+use super::sets::IntervalSet;
+
+/// What one subscription received of a run's load messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionCounts {
+    /// Different messages received.
+    pub received: u64,
+    /// Acknowledged, not received, and the subscription has read past the place.
+    pub lost: u64,
+    /// Acknowledged, not received, and not read past the place.
+    pub unread: u64,
+    /// The same message at a further offset.
+    pub duplicates: u64,
+    /// The same offset again.
+    pub redelivered: u64,
+    /// Received after it had been settled as lost.
+    pub late: u64,
+    /// Received behind a later message of the same stream and partition.
+    pub reordered: u64,
+    /// Messages without this run's stamp.
+    pub foreign: u64,
+    /// Probe messages, each counted as often as it came.
+    pub probes: u64,
+}
+
+/// Messages of one stream acknowledged in one slot: settled together, once the subscription has
+/// read past all their places.
+#[derive(Debug)]
+struct Chunk {
+    sequences: Vec<Range>,
+    /// One past the highest offset, per partition; empty where acknowledgements name no offsets.
+    ends: Vec<(TopicPartition, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct PartitionBook {
+    /// Offsets of load messages reported so far.
+    reported: IntervalSet,
+    /// Everything before it was read.
+    position: u64,
+}
+
+/// One stream, as one subscription sees it.
+#[derive(Debug, Default)]
+struct StreamBook {
+    received: IntervalSet,
+    /// Settled as lost, at some time.
+    lost: IntervalSet,
+    /// Acknowledged, and not read past yet; oldest first.
+    pending: VecDeque<Rc<Chunk>>,
+}
+
+#[derive(Debug, Default)]
+struct SubscriptionBook {
+    partitions: HashMap<TopicPartition, PartitionBook>,
+    streams: BTreeMap<StreamId, StreamBook>,
+    counts: SubscriptionCounts,
+}
+
+/// The books of one run.
+#[derive(Debug)]
+pub struct Ledger {
+    /// By number of the subscription.
+    subscriptions: Vec<SubscriptionBook>,
+    /// By number of the topic: its subscriptions.
+    subscribers: Vec<Vec<u32>>,
+    /// By number of the logical producer: its topic.
+    topics: Vec<u32>,
+}
+
+impl Ledger {
+    /// Empty books. `subscribed`: topics of each subscription; `topics`: topic of each logical
+    /// producer.
+    pub fn new(subscribed: &[Vec<u32>], topics: Vec<u32>) -> Self {
+        let count = subscribed.iter().flatten().max().map_or(0, |&topic| topic as usize + 1);
+        let mut subscribers = vec![Vec::new(); count];
+        for (subscription, of_topics) in subscribed.iter().enumerate() {
+            for &topic in of_topics {
+                subscribers[topic as usize].push(subscription as u32);
+            }
+        }
+        let subscriptions = subscribed.iter().map(|_| SubscriptionBook::default()).collect();
+        Self { subscriptions, subscribers, topics }
+    }
+
+    /// Takes what a producer client reported. Returns how many receptions its acknowledgements
+    /// lead to: each message once per subscription of its topic.
+    pub fn produced(&mut self, delta: &ProducerDelta) -> u64 {
+        delta.outcomes.iter().map(|outcomes| self.acknowledged(outcomes)).sum()
+    }
+
+    fn acknowledged(&mut self, outcomes: &StreamOutcomes) -> u64 {
+        let messages: u64 = outcomes.acknowledged.iter().map(|range| range.len()).sum();
+        let topic = self.topics.get(outcomes.stream.producer as usize);
+        let Some(subscribers) = topic.and_then(|&t| self.subscribers.get(t as usize)) else {
+            return 0;
+        };
+        if messages == 0 {
+            return 0;
+        }
+        let chunk = Rc::new(Chunk {
+            sequences: outcomes.acknowledged.clone(),
+            ends: outcomes.ends.clone(),
+        });
+        for &subscription in subscribers {
+            let book = &mut self.subscriptions[subscription as usize];
+            let stream = book.streams.entry(outcomes.stream).or_default();
+            stream.pending.push_back(chunk.clone());
+            book.settle(outcomes.stream);
+        }
+        messages * subscribers.len() as u64
+    }
+
+    /// Takes what a consumer client reported. Returns how many messages were new to their
+    /// subscription, by phase.
+    pub fn consumed(&mut self, delta: &ConsumerDelta) -> ByPhase<u64> {
+        match self.subscriptions.get_mut(delta.subscription as usize) {
+            Some(book) => book.consumed(delta),
+            None => ByPhase::default(),
+        }
+    }
+
+    /// Every acknowledged message is received, or settled as lost, by every subscription.
+    pub fn is_drained(&mut self) -> bool {
+        self.subscriptions.iter_mut().all(SubscriptionBook::is_drained)
+    }
+
+    /// What each subscription received; what is still pending counts as unread.
+    pub fn counts(&self) -> Vec<SubscriptionCounts> {
+        self.subscriptions.iter().map(SubscriptionBook::counts).collect()
+    }
+}
+
+impl SubscriptionBook {
+    fn consumed(&mut self, delta: &ConsumerDelta) -> ByPhase<u64> {
+        let mut new = ByPhase::default();
+        let mut messages = 0;
+        let mut redelivered = 0;
+        // Stragglers first: whether an offset was reported before is asked of earlier deltas.
+        for straggler in &delta.stragglers {
+            *new.of_mut(straggler.phase) += self.straggler(straggler);
+        }
+        for read in &delta.partitions {
+            let (read_messages, again) = self.read(read);
+            messages += read_messages;
+            redelivered += again;
+        }
+        for read in &delta.streams {
+            let stream = self.streams.entry(read.stream).or_default();
+            for range in &read.sequences {
+                let (fresh, late) = stream.insert(*range);
+                *new.of_mut(read.phase) += fresh;
+                self.counts.late += late;
+                self.counts.lost -= late;
+            }
+        }
+        let received: u64 = new.0.iter().sum();
+        self.counts.received += received;
+        self.counts.redelivered += redelivered;
+        // Every message is new, the same place again, or a known message at a new place.
+        self.counts.duplicates += messages.saturating_sub(redelivered + received);
+        for read in &delta.streams {
+            self.settle(read.stream);
+        }
+        new
+    }
+
+    /// 1 if the message is new.
+    fn straggler(&mut self, straggler: &Straggler) -> u64 {
+        let reported = self
+            .partitions
+            .get(&straggler.partition)
+            .is_some_and(|partition| partition.reported.contains(straggler.offset));
+        let stream = self.streams.entry(straggler.stream).or_default();
+        let at = straggler.sequence;
+        let (fresh, late) = stream.insert(Range { start: at, end: at + 1 });
+        self.counts.late += late;
+        self.counts.lost -= late;
+        if fresh > 0 && !reported {
+            self.counts.reordered += 1;
+        }
+        fresh
+    }
+
+    /// (messages, how many of them at offsets reported before)
+    fn read(&mut self, read: &PartitionRead) -> (u64, u64) {
+        let partition = self.partitions.entry(read.partition).or_default();
+        let (mut messages, mut again) = (0, 0);
+        for range in &read.load {
+            let new = partition.reported.insert(range.start, range.end);
+            messages += range.len();
+            again += range.len() - new.min(range.len());
+        }
+        partition.position = partition.position.max(read.position);
+        self.counts.foreign += read.foreign;
+        self.counts.probes += read.probes;
+        (messages, again)
+    }
+
+    /// Settles the oldest chunks of a stream: those read past, and those received in whole.
+    fn settle(&mut self, stream: StreamId) {
+        let Some(book) = self.streams.get_mut(&stream) else { return };
+        while let Some(chunk) = book.pending.front() {
+            let passed = |(partition, end): &(TopicPartition, u64)| {
+                self.partitions.get(partition).is_some_and(|book| book.position >= *end)
+            };
+            let settled = !chunk.ends.is_empty() && chunk.ends.iter().all(passed);
+            if !settled && book.missing(chunk) > 0 {
+                break;
+            }
+            let Some(chunk) = book.pending.pop_front() else { break };
+            for range in &chunk.sequences {
+                for (start, end) in book.received.gaps(range.start, range.end) {
+                    self.counts.lost += book.lost.insert(start, end);
+                }
+            }
+        }
+    }
+
+    /// Settles all streams: what others' messages moved the position past, too.
+    fn is_drained(&mut self) -> bool {
+        let streams: Vec<StreamId> = self.streams.keys().copied().collect();
+        streams.into_iter().for_each(|stream| self.settle(stream));
+        self.streams.values().all(|stream| stream.pending.is_empty())
+    }
+
+    fn counts(&self) -> SubscriptionCounts {
+        let pending = |book: &StreamBook| book.pending.iter().map(|c| book.missing(c)).sum::<u64>();
+        let unread = self.streams.values().map(pending).sum();
+        SubscriptionCounts { unread, ..self.counts }
+    }
+}
+
+impl StreamBook {
+    /// Receives messages: (how many are new, how many of those were settled as lost).
+    fn insert(&mut self, range: Range) -> (u64, u64) {
+        let mut late = 0;
+        if !self.lost.is_empty() {
+            for (start, end) in self.received.gaps(range.start, range.end) {
+                late += self.lost.overlap(start, end);
+            }
+        }
+        (self.received.insert(range.start, range.end), late)
+    }
+
+    /// Messages of a chunk not received yet.
+    fn missing(&self, chunk: &Chunk) -> u64 {
+        let of_range =
+            |range: &Range| range.len() - self.received.overlap(range.start, range.end);
+        chunk.sequences.iter().map(of_range).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::delta::{LoadPhase, StreamRead};
+
+    const PLACE: TopicPartition = TopicPartition { topic: 0, partition: 0 };
+    const STREAM: StreamId = StreamId { producer: 0, incarnation: 0 };
+
+    fn ledger() -> Ledger {
+        Ledger::new(&[vec![0]], vec![0])
+    }
+
+    fn acked(start: u64, end: u64, log_end: u64) -> ProducerDelta {
+        ProducerDelta {
+            outcomes: vec![StreamOutcomes {
+                stream: STREAM,
+                acknowledged: vec![Range { start, end }],
+                ends: vec![(PLACE, log_end)],
+                ..StreamOutcomes::default()
+            }],
+            errors: Vec::new(),
+        }
+    }
+
+    /// Sequence numbers read at consecutive offsets from `offset` on.
+    fn read(offset: u64, sequences: &[Range]) -> ConsumerDelta {
+        let messages: u64 = sequences.iter().map(|range| range.len()).sum();
+        ConsumerDelta {
+            subscription: 0,
+            partitions: vec![PartitionRead {
+                partition: PLACE,
+                position: offset + messages,
+                load: vec![Range { start: offset, end: offset + messages }],
+                ..PartitionRead::default()
+            }],
+            streams: vec![StreamRead {
+                stream: STREAM,
+                phase: LoadPhase::Measure,
+                sequences: sequences.to_vec(),
+            }],
+            stragglers: Vec::new(),
+        }
+    }
+
+    fn range(start: u64, end: u64) -> Range {
+        Range { start, end }
+    }
+
+    #[test]
+    fn what_was_acknowledged_and_received_balances_in_either_order() {
+        let mut ledger = ledger();
+        assert_eq!(ledger.produced(&acked(0, 100, 100)), 100);
+        assert!(!ledger.is_drained());
+        assert_eq!(ledger.consumed(&read(0, &[range(0, 150)])).0, [0, 150]);
+        assert!(ledger.is_drained());
+        ledger.produced(&acked(100, 150, 150));
+        assert!(ledger.is_drained());
+        let expected = SubscriptionCounts { received: 150, ..SubscriptionCounts::default() };
+        assert_eq!(ledger.counts(), [expected]);
+    }
+
+    #[test]
+    fn a_killed_consumer_causes_redelivery_and_nothing_else() {
+        let mut ledger = ledger();
+        ledger.produced(&acked(0, 100, 100));
+        ledger.consumed(&read(0, &[range(0, 60)]));
+        ledger.consumed(&read(40, &[range(40, 100)]));
+        let expected =
+            SubscriptionCounts { received: 100, redelivered: 20, ..SubscriptionCounts::default() };
+        assert_eq!(ledger.counts(), [expected]);
+        assert!(ledger.is_drained());
+    }
+
+    #[test]
+    fn a_message_that_never_comes_is_lost_once_its_place_is_passed_and_late_if_it_comes_after() {
+        let mut ledger = ledger();
+        ledger.produced(&acked(0, 100, 100));
+        ledger.consumed(&read(0, &[range(0, 50)]));
+        assert_eq!((ledger.counts()[0].lost, ledger.counts()[0].unread), (0, 50));
+        let mut rest = read(50, &[range(50, 70), range(72, 100)]);
+        rest.partitions[0].position = 100;
+        ledger.consumed(&rest);
+        assert_eq!((ledger.counts()[0].lost, ledger.counts()[0].unread), (2, 0));
+        assert!(ledger.is_drained());
+        ledger.consumed(&read(100, &[range(70, 71)]));
+        let counts = ledger.counts()[0];
+        assert_eq!((counts.lost, counts.late, counts.received), (1, 1, 99));
+    }
+
+    #[test]
+    fn a_known_message_at_a_new_place_is_a_duplicate() {
+        let mut ledger = ledger();
+        ledger.produced(&acked(0, 10, 10));
+        ledger.consumed(&read(0, &[range(0, 10)]));
+        ledger.consumed(&read(10, &[range(7, 10)]));
+        let counts = ledger.counts()[0];
+        assert_eq!((counts.received, counts.duplicates, counts.redelivered), (10, 3, 0));
+    }
+
+    #[test]
+    fn stragglers_are_told_apart() {
+        let mut ledger = ledger();
+        let straggler = |sequence, offset| Straggler {
+            stream: STREAM,
+            phase: LoadPhase::Measure,
+            sequence,
+            partition: PLACE,
+            offset,
+        };
+        // 0..5 without 3, then 3 behind 4 (reordered), then 2 again at a new place (duplicate).
+        let mut delta = read(0, &[range(0, 3), range(4, 5)]);
+        delta.partitions[0].load = vec![range(0, 6)];
+        delta.partitions[0].position = 6;
+        delta.stragglers = vec![straggler(3, 4), straggler(2, 5)];
+        assert_eq!(ledger.consumed(&delta).0, [0, 5]);
+        let counts = ledger.counts()[0];
+        assert_eq!((counts.received, counts.reordered, counts.duplicates), (5, 1, 1));
+        // The same places again, as after a crash: redelivered, however they come.
+        ledger.consumed(&delta);
+        let counts = ledger.counts()[0];
+        assert_eq!((counts.received, counts.redelivered), (5, 6));
+        assert_eq!((counts.reordered, counts.duplicates), (1, 1));
+    }
+
+    #[test]
+    fn any_delivery_order_gives_the_counts_of_a_naive_model() {
+        for seed in 0..300 {
+            naive_model(seed);
+        }
+    }
+
+    /// A log with duplicates and holes, read in stretches with random steps back.
+    fn naive_model(seed: u64) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut log: Vec<u64> = (0..200).filter(|_| random.u8(..) > 10).collect();
+        for _ in 0..random.usize(0..4) {
+            let copy = log[random.usize(0..log.len())];
+            log.insert(random.usize(0..log.len()), copy);
+        }
+        let mut ledger = ledger();
+        ledger.produced(&acked(0, 200, log.len() as u64));
+        let (mut seen, mut places) = (std::collections::BTreeSet::new(), 0);
+        let (mut redelivered, mut duplicates, mut at) = (0, 0, 0);
+        while places < log.len() {
+            at = if random.u8(..) < 50 { random.usize(0..=at) } else { at };
+            let end = (at + random.usize(1..40)).min(log.len());
+            let mut delta = ConsumerDelta::default();
+            let mut part = PartitionRead { partition: PLACE, ..PartitionRead::default() };
+            part.position = end as u64;
+            part.load = vec![range(at as u64, end as u64)];
+            delta.partitions.push(part);
+            let mut next = 0;
+            let mut sequences = Vec::new();
+            for (offset, &sequence) in log.iter().enumerate().take(end).skip(at) {
+                if sequence >= next {
+                    next = sequence + 1;
+                    sequences.push(range(sequence, sequence + 1));
+                } else {
+                    delta.stragglers.push(Straggler {
+                        stream: STREAM,
+                        phase: LoadPhase::WarmUp,
+                        sequence,
+                        partition: PLACE,
+                        offset: offset as u64,
+                    });
+                }
+                if offset < places {
+                    redelivered += 1;
+                } else if !seen.insert(sequence) {
+                    duplicates += 1;
+                }
+            }
+            let phase = LoadPhase::WarmUp;
+            delta.streams.push(StreamRead { stream: STREAM, phase, sequences });
+            ledger.consumed(&delta);
+            places = places.max(end);
+            at = end;
+        }
+        let counts = ledger.counts()[0];
+        assert_eq!(counts.received, seen.len() as u64, "seed {seed}");
+        assert_eq!(counts.redelivered, redelivered, "seed {seed}");
+        assert_eq!(counts.duplicates, duplicates, "seed {seed}");
+        assert_eq!(counts.lost, 200 - seen.len() as u64, "seed {seed}");
+        assert!(ledger.is_drained(), "seed {seed}");
+    }
+}

@@ -1,0 +1,261 @@
+//! The measured phase cut into reporting periods, and the warm-up and it into seconds for the eye.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::Instant;
+use crate::config::Workload;
+use crate::report::{Counters, Interval};
+use crate::stats::delta::{Grid, LOAD_PHASES, LoadPhase, SLOT, Slot, SlotDelta};
+use crate::stats::latencies::Latencies;
+
+/// Seconds are shown this long after their end, so that the deltas of their last slot are in.
+pub const SHOW_AFTER: Duration = Duration::from_millis(350);
+
+/// Periods keep their histograms this long after their end, then only summaries.
+const OPEN_PERIODS: usize = 2;
+
+/// What came in for one stretch of time.
+#[derive(Default)]
+struct Bucket {
+    counters: Counters,
+    latencies: Latencies,
+    /// Receptions that acknowledgements of this stretch lead to, less those that happened in it.
+    backlog_change: i64,
+}
+
+impl Bucket {
+    fn add(&mut self, delta: &SlotDelta, phase: LoadPhase, message_size: u64) {
+        let from = delta.phases.of(phase);
+        let to = &mut self.counters;
+        to.sent += from.sent;
+        to.acknowledged += from.acknowledged;
+        to.failed += from.failed;
+        to.unknown += from.unknown;
+        to.acknowledged_bytes += from.acknowledged * message_size;
+        // A histogram no child of ours would send is not counted; its counters are.
+        let _ = self.latencies.add(&from.latencies);
+    }
+
+    fn received(&mut self, messages: u64, message_size: u64) {
+        self.counters.received += messages;
+        self.counters.received_bytes += messages * message_size;
+    }
+}
+
+/// Which stretch of the measured phase each slot belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cuts {
+    /// Slots of the measured phase, a last one that is not whole included.
+    slots: i64,
+    /// Slots per period.
+    period: i64,
+    length: Duration,
+}
+
+impl Cuts {
+    fn new(length: Duration, period: Duration) -> Self {
+        let slots = length.as_nanos().div_ceil(SLOT.as_nanos()) as i64;
+        Self { slots, period: (period.as_nanos() / SLOT.as_nanos()).max(1) as i64, length }
+    }
+
+    /// How many periods; a last one of less than half the length joins the one before.
+    fn count(self) -> usize {
+        let whole = self.slots / self.period;
+        let rest = self.slots % self.period;
+        (whole + i64::from(rest * 2 >= self.period && rest > 0)).max(1) as usize
+    }
+
+    fn of(self, slot: Slot) -> usize {
+        ((slot.0.max(0) / self.period) as usize).min(self.count() - 1)
+    }
+
+    /// (start, length) in seconds.
+    fn span(self, index: usize) -> (f64, f64) {
+        let at = |index: usize| SLOT.as_secs_f64() * (index as i64 * self.period) as f64;
+        let end = if index + 1 == self.count() { self.length.as_secs_f64() } else { at(index + 1) };
+        (at(index), (end - at(index)).max(1e-9))
+    }
+}
+
+/// Everything that came in, by second, by period and in total.
+pub struct Periods {
+    grid: Grid,
+    /// Payload bytes of each message.
+    message_size: u64,
+    cuts: Cuts,
+    /// Seconds not shown yet, by number, with both phases.
+    seconds: BTreeMap<i64, Bucket>,
+    next_second: i64,
+    /// Periods with histograms, by index.
+    open: BTreeMap<usize, Bucket>,
+    finished: Vec<Interval>,
+    total: Bucket,
+    /// Backlog at the end of the seconds shown, and of the periods finished.
+    backlog_shown: i64,
+    backlog_finished: i64,
+    /// First slot in which a message of the measured phase was received.
+    first_received: Option<i64>,
+    unsent: u64,
+}
+
+impl Periods {
+    /// For a measured phase that begins at the grid's origin; the warm-up began at slot `first`.
+    pub fn new(grid: Grid, first: Slot, workload: &Workload) -> Self {
+        Self {
+            grid,
+            message_size: workload.message_size as u64,
+            cuts: Cuts::new(workload.duration, workload.report_period),
+            seconds: BTreeMap::new(),
+            next_second: second(first),
+            open: BTreeMap::new(),
+            finished: Vec::new(),
+            total: Bucket::default(),
+            backlog_shown: 0,
+            backlog_finished: 0,
+            first_received: None,
+            unsent: 0,
+        }
+    }
+
+    /// The measured phase ends earlier than planned (zero: it never began).
+    pub fn cut_short(&mut self, length: Duration) {
+        let cuts = Cuts { length, ..Cuts::new(length, SLOT * self.cuts.period as u32) };
+        // What is finished stays so: a period can't be taken back once it is on disk.
+        if cuts.slots < self.cuts.slots {
+            self.cuts = cuts;
+            let count = self.cuts.count().max(self.finished.len());
+            let beyond = self.open.split_off(&count);
+            for bucket in beyond.into_values() {
+                let last = self.open.entry(count - 1).or_default();
+                last.counters = sum(last.counters, bucket.counters);
+                let _ = last.latencies.merge(&bucket.latencies);
+                last.backlog_change += bucket.backlog_change;
+            }
+        }
+    }
+
+    /// Adds what one child learnt in one slot. `expected` receptions follow from its
+    /// acknowledgements; `new` messages were received for the first time, by phase.
+    pub fn add(&mut self, delta: &SlotDelta, expected: u64, new: [u64; 2]) {
+        let unsent = |phase| delta.phases.of(phase).unsent;
+        self.unsent += LOAD_PHASES.into_iter().map(unsent).sum::<u64>();
+        let change = expected as i64 - new.iter().sum::<u64>() as i64;
+        let size = self.message_size;
+
+        let shown = self.next_second.max(second(delta.slot));
+        let bucket = self.seconds.entry(shown).or_default();
+        for phase in LOAD_PHASES {
+            bucket.add(delta, phase, size);
+            bucket.received(new[phase as usize], size);
+        }
+        bucket.backlog_change += change;
+
+        let received = new[LoadPhase::Measure as usize];
+        let mut counted = received;
+        if received > 0 {
+            let first = *self.first_received.get_or_insert(delta.slot.0);
+            // The load of the measured phase is read within an equal stretch of time that begins
+            // with its first message; what comes later is backlog, not a rate.
+            if delta.slot.0 > self.cuts.slots + first.max(0) {
+                counted = 0;
+            }
+        }
+        let index = self.cuts.of(delta.slot).max(self.finished.len());
+        let index = index.min(self.cuts.count().max(self.finished.len() + 1) - 1);
+        for (bucket, received) in
+            [(self.open.entry(index).or_default(), counted), (&mut self.total, received)]
+        {
+            bucket.add(delta, LoadPhase::Measure, size);
+            bucket.received(received, size);
+            bucket.backlog_change += change;
+        }
+        while self.open.len() > OPEN_PERIODS {
+            self.finish_one();
+        }
+    }
+
+    /// Seconds that are over and have not been shown, as of `since` the grid's origin.
+    pub fn due_seconds(&mut self, now: Instant) -> Vec<Interval> {
+        let mut due = Vec::new();
+        loop {
+            let end = self.grid.start(Slot((self.next_second + 1) * SLOTS_PER_SECOND));
+            if now < end + SHOW_AFTER {
+                return due;
+            }
+            due.push(self.show_second());
+        }
+    }
+
+    /// The second that is running, for the last line of a run.
+    pub fn show_second(&mut self) -> Interval {
+        let number = self.next_second;
+        self.next_second += 1;
+        let bucket = self.seconds.remove(&number).unwrap_or_default();
+        self.backlog_shown += bucket.backlog_change;
+        Interval {
+            start: number as f64,
+            seconds: 1.0,
+            counters: bucket.counters,
+            backlog: self.backlog_shown.max(0) as u64,
+            latencies: bucket.latencies.summaries(),
+        }
+    }
+
+    fn finish_one(&mut self) {
+        let index = self.finished.len();
+        let bucket = self.open.remove(&index).unwrap_or_default();
+        self.backlog_finished += bucket.backlog_change;
+        let (start, seconds) = self.cuts.span(index);
+        self.finished.push(Interval {
+            start,
+            seconds,
+            counters: bucket.counters,
+            backlog: self.backlog_finished.max(0) as u64,
+            latencies: bucket.latencies.summaries(),
+        });
+    }
+
+    /// All periods, finished; at least one.
+    pub fn finish(&mut self) -> &[Interval] {
+        while self.finished.len() < self.cuts.count() || !self.open.is_empty() {
+            self.finish_one();
+        }
+        &self.finished
+    }
+
+    /// The measured phase as a whole, and its histograms.
+    pub fn total(&self) -> (Interval, &Latencies) {
+        let interval = Interval {
+            start: 0.0,
+            seconds: self.cuts.length.as_secs_f64().max(1e-9),
+            counters: self.total.counters,
+            backlog: self.total.backlog_change.max(0) as u64,
+            latencies: self.total.latencies.summaries(),
+        };
+        (interval, &self.total.latencies)
+    }
+
+    /// Messages due and never sent, warm-up included.
+    pub fn unsent(&self) -> u64 {
+        self.unsent
+    }
+}
+
+const SLOTS_PER_SECOND: i64 = 1_000 / SLOT.as_millis() as i64;
+
+fn second(slot: Slot) -> i64 {
+    slot.0.div_euclid(SLOTS_PER_SECOND)
+}
+
+fn sum(a: Counters, b: Counters) -> Counters {
+    Counters {
+        sent: a.sent + b.sent,
+        acknowledged: a.acknowledged + b.acknowledged,
+        failed: a.failed + b.failed,
+        unknown: a.unknown + b.unknown,
+        received: a.received + b.received,
+        acknowledged_bytes: a.acknowledged_bytes + b.acknowledged_bytes,
+        received_bytes: a.received_bytes + b.received_bytes,
+    }
+}

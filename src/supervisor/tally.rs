@@ -1,0 +1,95 @@
+//! Adds up what children report: the ledger, the periods, the errors.
+
+use std::collections::BTreeMap;
+
+use super::periods::Periods;
+use crate::config::Workload;
+use crate::plan::Plan;
+use crate::stats::delta::{Grid, LOAD_PHASES, Slot, SlotDelta};
+use crate::stats::ledger::Ledger;
+
+/// Different error texts kept; the rest is counted under one name.
+const ERROR_TEXTS: usize = 32;
+
+/// Load messages over the whole run, warm-up included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadCounts {
+    /// Handed to the client library.
+    pub sent: u64,
+    /// Acknowledged by the broker.
+    pub acknowledged: u64,
+    /// Certainly not persisted.
+    pub failed: u64,
+    /// Neither acknowledged nor certainly failed.
+    pub unknown: u64,
+}
+
+/// Everything a run has counted so far.
+pub struct Tally {
+    /// Which messages were received, lost, doubled.
+    pub ledger: Ledger,
+    /// What happened when; `None` before the load was announced.
+    pub periods: Option<Periods>,
+    /// Load messages over the whole run.
+    pub load: LoadCounts,
+    /// Errors of producers, each with how often it came.
+    pub errors: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// An empty one.
+    pub fn new(plan: &Plan) -> Self {
+        let mut topics = Vec::new();
+        for client in plan.producers.iter().flatten() {
+            for &(stream, topic) in &client.streams {
+                topics.push((stream, client.topics[topic as usize].number));
+            }
+        }
+        topics.sort_unstable();
+        let topics = topics.into_iter().map(|(_, topic)| topic).collect();
+        Self {
+            ledger: Ledger::new(&plan.subscribed, topics),
+            periods: None,
+            load: LoadCounts::default(),
+            errors: BTreeMap::new(),
+        }
+    }
+
+    /// The load was announced: its first message is due in slot `first`.
+    pub fn start(&mut self, grid: Grid, first: Slot, workload: &Workload) {
+        self.periods = Some(Periods::new(grid, first, workload));
+    }
+
+    /// Adds what one child learnt in one slot.
+    pub fn add(&mut self, delta: &SlotDelta) {
+        for phase in LOAD_PHASES {
+            let of_phase = delta.phases.of(phase);
+            self.load.sent += of_phase.sent;
+            self.load.acknowledged += of_phase.acknowledged;
+            self.load.failed += of_phase.failed;
+            self.load.unknown += of_phase.unknown;
+        }
+        let mut expected = 0;
+        for client in &delta.producers {
+            expected += self.ledger.produced(client);
+            for (text, count) in &client.errors {
+                self.error(text, *count);
+            }
+        }
+        let mut new = [0; 2];
+        for client in &delta.consumers {
+            let of_client = self.ledger.consumed(client);
+            new[0] += of_client.0[0];
+            new[1] += of_client.0[1];
+        }
+        if let Some(periods) = &mut self.periods {
+            periods.add(delta, expected, new);
+        }
+    }
+
+    fn error(&mut self, text: &str, count: u64) {
+        let known = self.errors.contains_key(text) || self.errors.len() < ERROR_TEXTS;
+        let text = if known { text } else { "other errors" };
+        *self.errors.entry(text.to_owned()).or_default() += count;
+    }
+}
