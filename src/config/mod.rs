@@ -3,11 +3,24 @@
 //! Everything wrong with them is found here, all at once, before the first connection. The types
 //! below are complete and valid: no other room checks them again.
 
+mod driver;
+mod fields;
+mod load;
+mod names;
+mod properties;
+mod tree;
+mod units;
+mod workload;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use load::{Overrides, load, load_driver, load_workload, sort_problems};
+pub use names::{file_stem, nearest};
+pub use units::{parse_count, parse_duration, parse_rate, parse_size, show_duration};
 
 /// One workload, complete and within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -164,7 +177,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::File { path, line: 0, .. } => write!(f, "{}", path.display()),
-            Origin::File { path, line, column: 0 } => write!(f, "{}:{line}", path.display()),
+            Origin::File {
+                path,
+                line,
+                column: 0,
+            } => write!(f, "{}:{line}", path.display()),
             Origin::File { path, line, column } => {
                 write!(f, "{}:{line}:{column}", path.display())
             }
