@@ -6,6 +6,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("omb runs on Linux only: it relies on parent-death signals, memfd and /proc");
 
+pub mod cli;
 pub mod config;
+pub mod driver;
 pub mod report;
 pub mod stats;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{Overrides, load, load_driver, load_workload, sort_problems};
 pub use names::{file_stem, nearest};
-pub use units::{parse_count, parse_duration, parse_rate, parse_size, show_duration};
+pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, show_duration};
 
 /// One workload, complete and within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -72,7 +72,21 @@ pub fn show_duration(duration: Duration) -> String {
 /// Reads a number of bytes, at least 1: `1024`, `1KiB` (1024), `1k` or `1kB` (1000), up to 1 GB,
 /// the largest message that the client library can send.
 pub fn parse_size(text: &str) -> Result<usize, String> {
-    const LARGEST: f64 = 1e9;
+    bytes(text, 1e9)
+        .map(|bytes| bytes as usize)
+        .ok_or_else(|| "give a number of bytes, such as 1024 or 1KiB (1 to 1000000000)".to_owned())
+}
+
+/// Reads an amount of memory in bytes, at least 1: `512MiB`, `4GiB`.
+pub fn parse_memory(text: &str) -> Result<u64, String> {
+    // Up to where every whole number is exact.
+    bytes(text, 9e15)
+        .map(|bytes| bytes as u64)
+        .ok_or_else(|| "give a number of bytes, such as 512MiB".to_owned())
+}
+
+/// A whole number of bytes from 1 to `largest`.
+fn bytes(text: &str, largest: f64) -> Option<f64> {
     let text = text.trim().replace('_', "");
     let split = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -85,14 +99,10 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
         "ki" | "kib" => 1024.0,
         "mi" | "mib" => 1024.0 * 1024.0,
         "gi" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        _ => f64::NAN,
+        _ => return None,
     };
-    let bytes = text[..split].parse::<f64>().unwrap_or(f64::NAN) * unit;
-    if bytes.fract() == 0.0 && (1.0..=LARGEST).contains(&bytes) {
-        Ok(bytes as usize)
-    } else {
-        Err("give a number of bytes, such as 1024 or 1KiB (1 to 1000000000)".to_owned())
-    }
+    let bytes = text[..split].parse::<f64>().ok()? * unit;
+    (bytes.fract() == 0.0 && (1.0..=largest).contains(&bytes)).then_some(bytes)
 }
 
 /// Reads messages per second, above 0 and finite.
@@ -178,6 +188,13 @@ mod tests {
         for text in ["0", "-1", "abc", "1.5", "2GB", "1 furlong", ""] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn memory_is_read_with_its_unit() {
+        assert_eq!(parse_memory("4GiB"), Ok(4 << 30));
+        assert_eq!(parse_memory("1000"), Ok(1000));
+        assert!(parse_memory("0").is_err() && parse_memory("lots").is_err());
     }
 
     #[test]

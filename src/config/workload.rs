@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::fields::{Fields, Wrong, describe, flag, number, text, whole};
+use super::fields::{Fields, Wrong, flag, number, text, whole};
 use super::load::Overrides;
 use super::units::{check_rate, parse_duration, parse_size};
 use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, tree};
@@ -353,6 +353,7 @@ fn restart(fields: &mut Fields<'_>) -> RestartPolicy {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields::describe;
     use super::*;
 
     #[test]

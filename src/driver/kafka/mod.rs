@@ -1,0 +1,3 @@
+//! Apache Kafka, and what speaks its protocol, through librdkafka.
+
+pub mod properties;
