@@ -296,6 +296,18 @@ fn every_mistake_of_both_files_is_told_at_once_in_the_order_of_the_lines() {
 }
 
 #[test]
+fn a_message_that_producers_would_refuse_is_told() {
+    let mut files = files(&WORKLOAD.replace("1024", "2MiB"), None);
+    let told = files.told();
+    assert!(
+        told[0].contains("set message.max.bytes=2097664 in commonConfig or by -X"),
+        "{told:?}"
+    );
+    files.inputs.extra = vec![("message.max.bytes".to_owned(), "2097664".to_owned())];
+    assert_eq!(files.told(), Vec::<String>::new());
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told() {
     let mut files = files(WORKLOAD, None);
     files.inputs.workload = files.folder.path().join("other.yaml");

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{CheckArgs, Inputs};
 use crate::config::{
-    self, Driver, KeyDistributor, Payload, Problem, System, Workload, show_duration,
+    self, Driver, KeyDistributor, Origin, Payload, Problem, System, Workload, show_duration,
 };
 use crate::driver::kafka::properties::{self, Prepared};
 
@@ -42,11 +42,17 @@ pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
         }
     };
     match (driver, workload) {
-        (Some((driver, kafka)), Ok(workload)) => Ok(Settled {
-            driver,
-            workload,
-            kafka,
-        }),
+        (Some((driver, kafka)), Ok(workload)) => {
+            let settled = Settled {
+                driver,
+                workload,
+                kafka,
+            };
+            match settled.too_large(inputs) {
+                Some(problem) => Err(vec![problem]),
+                None => Ok(settled),
+            }
+        }
         (_, workload) => {
             problems.extend(workload.err().unwrap_or_default());
             config::sort_problems(&mut problems);
@@ -73,6 +79,33 @@ pub fn check(args: &CheckArgs) -> u8 {
             }
             2
         }
+    }
+}
+
+impl Settled {
+    /// Messages that producers would refuse are told before any is sent.
+    fn too_large(&self, inputs: &Inputs) -> Option<Problem> {
+        // Key and headers count too.
+        const BESIDE_PAYLOAD: usize = 512;
+        let (size, limit) = (self.workload.message_size, self.kafka.largest_message());
+        if size + BESIDE_PAYLOAD <= limit {
+            return None;
+        }
+        let raised = size + BESIDE_PAYLOAD;
+        let origin = match inputs.message_size {
+            Some(_) => Origin::CommandLine("--message-size".to_owned()),
+            None => Origin::File {
+                path: inputs.workload.clone(),
+                line: 0,
+                column: 0,
+            },
+        };
+        let message = format!(
+            "messageSize is {size}, but producers take messages of up to {limit} bytes; set \
+             message.max.bytes={raised} in commonConfig or by -X, and for the broker \
+             max.message.bytes in topicConfig"
+        );
+        Some(Problem { origin, message })
     }
 }
 

@@ -45,6 +45,21 @@ pub fn file_stem(name: &str) -> String {
     }
 }
 
+/// Whether the value of a property of this name may never be shown.
+pub fn is_secret(key: &str) -> bool {
+    const MARKS: [&str; 7] = [
+        "password",
+        "secret",
+        "jaas",
+        ".pem",
+        "keystore.key",
+        "private.key",
+        "oauthbearer.config",
+    ];
+    let key = key.to_lowercase();
+    MARKS.iter().any(|mark| key.contains(mark))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

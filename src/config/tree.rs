@@ -340,4 +340,23 @@ mod tests {
         assert!(parsed("").is_empty());
         assert!(parsed("# only a comment\n").is_empty());
     }
+
+    #[test]
+    fn no_file_however_broken_ends_the_program() {
+        const GOOD: &str = "a: &x 1\nb: |\n  k=v\n\n  l=w\nc: {d: [1, 'e'], f: *x}\ng: \"h\\n\"\n";
+        const BYTES: &[u8] = b"\n\t :-[]{}|>&*!#%@`'\"\\,?a0~<.=\r";
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let mut text = GOOD.as_bytes().to_vec();
+            for _ in 0..random.usize(1..6) {
+                let at = random.usize(0..text.len());
+                match random.u8(0..3) {
+                    0 => text[at] = BYTES[random.usize(0..BYTES.len())],
+                    1 => text.insert(at, BYTES[random.usize(0..BYTES.len())]),
+                    _ => text.truncate(at.max(1)),
+                }
+            }
+            _ = parse(Path::new("f.yaml"), &String::from_utf8_lossy(&text));
+        }
+    }
 }

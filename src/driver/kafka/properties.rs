@@ -9,13 +9,18 @@ mod defaults;
 mod jaas;
 pub mod java;
 mod known;
+mod values;
 
-use crate::config::{KafkaConfig, Origin, Problem, Property, nearest};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{KafkaConfig, Origin, Problem, Property, is_secret, nearest};
 use java::{Meaning, Written};
 use known::{Known, Scope};
 
 /// Settings of each kind of client, ready for librdkafka.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientProperties {
     /// For producers.
     pub producer: Vec<(String, String)>,
@@ -25,8 +30,28 @@ pub struct ClientProperties {
     pub admin: Vec<(String, String)>,
 }
 
+impl fmt::Debug for ClientProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientProperties")
+            .field("producer", &shown(&self.producer))
+            .field("consumer", &shown(&self.consumer))
+            .field("admin", &shown(&self.admin))
+            .finish()
+    }
+}
+
+/// The settings without the values of secrets: fit for logs and results.
+pub fn shown(settings: &[(String, String)]) -> Vec<(&str, &str)> {
+    let shown = |(key, value)| (key, if is_secret(key) { "***" } else { value });
+    settings
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .map(shown)
+        .collect()
+}
+
 /// What [`prepare`] brings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
     /// Settings of each kind of client.
     pub clients: ClientProperties,
@@ -89,6 +114,7 @@ impl Client {
         found.map(|setting| setting.value.as_str())
     }
 
+    /// Every setting, as librdkafka takes it.
     fn pairs(&self) -> Vec<(String, String)> {
         self.settings
             .iter()
@@ -183,6 +209,21 @@ struct Gathering {
     clients: [Client; 3],
     notes: Vec<String>,
     problems: Vec<Problem>,
+}
+
+impl Prepared {
+    /// The largest message, key included, that producers take: librdkafka's `message.max.bytes`.
+    pub fn largest_message(&self) -> usize {
+        const DEFAULT: usize = 1_000_000;
+        let limit = self
+            .clients
+            .producer
+            .iter()
+            .find(|(key, _)| key == "message.max.bytes");
+        limit
+            .and_then(|(_, bytes)| bytes.parse().ok())
+            .unwrap_or(DEFAULT)
+    }
 }
 
 impl Gathering {
@@ -290,21 +331,6 @@ fn clamped(known: &Known, value: &str, shared: bool) -> Option<String> {
     let number: i64 = value.trim().parse().ok()?;
     let outside = shared && number >= 0 && !(low..=high).contains(&number);
     outside.then(|| number.clamp(low, high).to_string())
-}
-
-/// Whether the value of this property may never be shown.
-pub fn is_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    const MARKS: [&str; 7] = [
-        "password",
-        "secret",
-        "jaas",
-        ".pem",
-        "keystore.key",
-        "private.key",
-        "oauthbearer.config",
-    ];
-    MARKS.iter().any(|mark| key.contains(mark))
 }
 
 #[cfg(test)]

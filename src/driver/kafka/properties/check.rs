@@ -5,8 +5,8 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::BaseProducer;
 
-use super::{Client, Role, Setting, is_secret, known};
-use crate::config::{Origin, Problem};
+use super::{Client, Role, Setting, known};
+use crate::config::{Origin, Problem, is_secret};
 
 /// Checks one value alone: its type and its range.
 pub(super) fn one(key: &str, value: &str) -> Result<(), String> {
@@ -44,6 +44,13 @@ pub(super) fn one(key: &str, value: &str) -> Result<(), String> {
 /// Checks all settings of a client together, by making one. Without the brokers' addresses it
 /// has nowhere to connect to, and it is gone at once.
 pub(super) fn whole(client: &Client, problems: &mut Vec<Problem>) {
+    // Such a client would go for its first token at once.
+    if client
+        .get("sasl.oauthbearer.method")
+        .is_some_and(|method| method == "oidc")
+    {
+        return;
+    }
     let mut config = ClientConfig::new();
     for setting in client
         .settings
