@@ -158,7 +158,11 @@ pub fn prepare(config: &KafkaConfig) -> Result<Prepared, Vec<Problem>> {
         (Block::Extra, &config.extra),
     ] {
         for property in properties {
-            gathering.take(block, property, &[properties.as_slice(), &config.common]);
+            gathering.take(
+                block,
+                property,
+                &[properties, &config.common, &config.extra],
+            );
         }
     }
     let Gathering {

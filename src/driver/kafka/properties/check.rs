@@ -117,13 +117,38 @@ fn blamed(reason: &str, client: &Client) -> Origin {
     }
 }
 
-/// The message on one line, with nothing in it that may not be shown.
+/// The message on one line; where it repeats a secret, nothing of it is told.
 fn without_secrets(reason: &str, settings: &[Setting]) -> String {
-    let mut shown = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-    for setting in settings.iter().filter(|setting| is_secret(&setting.key)) {
-        if !setting.value.is_empty() {
-            shown = shown.replace(&setting.value, "***");
-        }
+    let secrets = settings.iter().filter(|setting| is_secret(&setting.key));
+    if secrets
+        .into_iter()
+        .any(|setting| repeats(reason, setting.value.trim()))
+    {
+        return "the client library refuses these settings, in words that hold a secret".to_owned();
     }
-    shown.trim_end_matches('.').to_owned()
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.trim_end_matches('.').to_owned()
+}
+
+/// Whether the text holds the secret as a word of its own. A short one is part of many words,
+/// and striking it out of them would tell it.
+fn repeats(text: &str, secret: &str) -> bool {
+    let joins = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !secret.is_empty()
+        && text.match_indices(secret).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + secret.len()..]);
+            !joins(before.chars().next_back()) && !joins(after.chars().next())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repeats;
+
+    #[test]
+    fn a_secret_is_found_as_a_word_of_its_own() {
+        assert!(repeats("bad password \"p\" given", "p"));
+        assert!(!repeats("No provider for SASL", "p"));
+        assert!(!repeats("anything", ""));
+    }
 }

@@ -256,10 +256,21 @@ fn scram_logs_in_with_the_java_clients_line() {
 }
 
 #[test]
+fn a_login_without_its_mechanism_is_told() {
+    let login = "sasl.jaas.config=a.PlainLoginModule required username=\"u\" password=\"p\";";
+    let told = problem(&common(&["security.protocol=SASL_SSL", login]));
+    assert!(
+        told.starts_with("d.yaml:2:3: sasl.jaas.config needs sasl.mechanism"),
+        "{told}"
+    );
+}
+
+#[test]
 fn secrets_are_never_told() {
     for lines in [
         &["sasl.jaas.config=ScramLoginModule required username=\"alice\" pass=\"s3cret\";"][..],
         &["sasl.jaas.config=s3cret"],
+        &["sasl.jaas.config=a.ScramLoginModule required username=\"s3\" password=\"s3\";"],
         &["security.protocol=ssl", "ssl.key.pem=s3cret"],
         &["security.protocol=ssl", "ssl.keystore.key=s3cret"],
         &[

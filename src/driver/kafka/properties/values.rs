@@ -71,7 +71,7 @@ pub(super) fn assignors(value: &str, _: Peers<'_>) -> Meaning {
 }
 
 /// User and password out of the login module's line, which is never shown.
-pub(super) fn login(value: &str, _: Peers<'_>) -> Meaning {
+pub(super) fn login(value: &str, peers: Peers<'_>) -> Meaning {
     let wrong = |what: &str| Meaning::Wrong(format!("sasl.jaas.config {what}"));
     let Some(mut login) = jaas::parse(value) else {
         return wrong("can't be read; give MODULE required username=\"…\" password=\"…\";");
@@ -93,6 +93,13 @@ pub(super) fn login(value: &str, _: Peers<'_>) -> Meaning {
             );
         }
     };
+    // Without it the client would ask for Kerberos.
+    if peers("sasl.mechanism")
+        .or_else(|| peers("sasl.mechanisms"))
+        .is_none()
+    {
+        return wrong("needs sasl.mechanism beside it; add it, such as sasl.mechanism=PLAIN");
+    }
     let mut settings = Vec::new();
     for (option, name) in wanted {
         let Some(value) = login.options.remove(*option) else {
