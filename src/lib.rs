@@ -7,6 +7,7 @@
 compile_error!("omb runs on Linux only: it relies on parent-death signals, memfd and /proc");
 
 pub mod child;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;

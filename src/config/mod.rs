@@ -3,11 +3,24 @@
 //! Everything wrong with them is found here, all at once, before the first connection. The types
 //! below are complete and valid: no other room checks them again.
 
+mod driver;
+mod fields;
+mod load;
+mod names;
+mod properties;
+mod tree;
+mod units;
+mod workload;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use load::{Overrides, load, load_driver, load_workload, sort_problems};
+pub use names::{file_stem, is_secret, nearest};
+pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, show_duration};
 
 /// One workload, complete and within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,7 +147,7 @@ pub struct KafkaConfig {
 }
 
 /// One `key=value` a person wrote.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Property {
     /// The name, as written.
     pub key: String,
@@ -142,6 +155,18 @@ pub struct Property {
     pub value: String,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl fmt::Debug for Property {
+    /// Shows no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if is_secret(&self.key) {
+            "***"
+        } else {
+            &self.value
+        };
+        write!(f, "{}={value} ({})", self.key, self.origin)
+    }
 }
 
 /// Where a person wrote something.

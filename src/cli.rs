@@ -1,0 +1,291 @@
+//! The command line: its roles and options, and its help.
+//!
+//! Values are read by the same functions as those of the files, so that both take the same forms.
+
+mod check;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::config::{Overrides, parse_count, parse_duration, parse_memory, parse_rate, parse_size};
+
+pub use check::{Settled, check, settle};
+
+const EXIT_CODES: &str = "\
+Exit codes (the first that applies):
+  2        usage or configuration
+  1        the run failed
+  128 + n  interrupted by signal n
+  3        messages were lost
+  4        a threshold was missed (reserved)
+  0        done";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  # The first try: nothing installed, an embedded broker (its figures are not Kafka's)
+  omb run examples/workloads/quickstart.yaml
+
+  # A Kafka at hand, with one setting changed, half a minute long
+  omb run -b localhost:9092 -X linger.ms=5 --duration 30s examples/workloads/quickstart.yaml
+
+  # Files of the OpenMessaging Benchmark, as they are
+  omb run -d driver-kafka/kafka-latency.yaml workloads/1-topic-16-partitions-1kb.yaml
+
+  # Flat out, the result to another program
+  omb run -b localhost:9092 --rate 10000000 -o - examples/workloads/flat-out.yaml | jq .omb
+
+";
+
+/// A load generator and measuring instrument for message brokers.
+#[derive(Debug, Parser)]
+#[command(name = "omb", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What this process does.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The roles of the executable.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a workload against a broker and write the result.
+    #[command(after_help = format!("{RUN_EXAMPLES}{EXIT_CODES}"))]
+    Run(RunArgs),
+    /// Check the files and options of a run, and show what they come to; nothing is connected.
+    #[command(after_help = EXIT_CODES)]
+    Check(CheckArgs),
+    /// Run the embedded in-memory broker alone.
+    Broker(BrokerArgs),
+    /// A producer process, started by a supervisor.
+    #[command(hide = true)]
+    Producer(Child),
+    /// A consumer process, started by a supervisor.
+    #[command(hide = true)]
+    Consumer(Child),
+    /// The process that administers the broker, started by a supervisor.
+    #[command(hide = true)]
+    Steward(Child),
+}
+
+/// What is run, and what the command line says over the files.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Inputs {
+    /// Workload file: topics, sizes, rates, durations.
+    #[arg(value_name = "WORKLOAD.yaml")]
+    pub workload: PathBuf,
+
+    /// Driver file: which system, and its settings. Without it: the Kafka of -b, or, without
+    /// both, the embedded broker.
+    #[arg(short, long, value_name = "DRIVER.yaml", help_heading = "Broker")]
+    pub driver: Option<PathBuf>,
+
+    /// First brokers to connect to, in place of the driver file's.
+    #[arg(short, long, value_name = "HOST:PORT[,…]", help_heading = "Broker")]
+    pub bootstrap: Option<String>,
+
+    /// Client setting, over the driver file's; goes to whichever client knows it. Repeatable.
+    #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = key_value, action = ArgAction::Append,
+          help_heading = "Broker")]
+    pub extra: Vec<(String, String)>,
+
+    /// Use this one existing topic; it is never created and never deleted.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["topics", "partitions"],
+          help_heading = "Topics")]
+    pub topic: Option<String>,
+
+    /// Number of topics.
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Topics")]
+    pub topics: Option<u32>,
+
+    /// Partitions of each topic.
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Topics")]
+    pub partitions: Option<u32>,
+
+    /// Messages per second over all producers; 10000000 is flat out.
+    #[arg(long, value_name = "N", value_parser = parse_rate, help_heading = "Load")]
+    pub rate: Option<f64>,
+
+    /// Length of the measured phase, such as 30s or 1h30m.
+    #[arg(long, value_name = "TIME", value_parser = parse_positive, help_heading = "Load")]
+    pub duration: Option<Duration>,
+
+    /// Time under load before the measured phase, such as 5s; 0 for none.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Load")]
+    pub warmup: Option<Duration>,
+
+    /// Bytes of a message, such as 100 or 1KiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Load")]
+    pub message_size: Option<usize>,
+
+    /// Processes that produce; by default the number of cores decides.
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Processes")]
+    pub producer_processes: Option<u32>,
+
+    /// Processes that consume; by default the number of cores decides.
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Processes")]
+    pub consumer_processes: Option<u32>,
+}
+
+impl Inputs {
+    /// What the command line says over the files.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            rate: self.rate,
+            duration: self.duration,
+            warmup: self.warmup,
+            message_size: self.message_size,
+            topics: self.topics,
+            partitions: self.partitions,
+            producer_processes: self.producer_processes,
+            consumer_processes: self.consumer_processes,
+            bootstrap: self.bootstrap.clone(),
+            extra: self.extra.clone(),
+            topic: self.topic.clone(),
+        }
+    }
+}
+
+/// Options of `omb run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// What is run.
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// Keep the run's topics instead of deleting them at its end.
+    #[arg(long, help_heading = "Topics")]
+    pub keep_topics: bool,
+
+    /// Result file, or - for stdout [default: WORKLOAD-DRIVER-DATE.json, here].
+    #[arg(short, long, value_name = "OUT.json", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Samples as JSON lines, written while the run goes on [default: beside the result].
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub samples: Option<PathBuf>,
+}
+
+/// Options of `omb check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// What would be run.
+    #[command(flatten)]
+    pub inputs: Inputs,
+}
+
+/// Options of `omb broker`.
+#[derive(Clone, Debug, Args)]
+pub struct BrokerArgs {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub listen: String,
+
+    /// Memory for messages, such as 512MiB; a quarter of the machine's by default.
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub memory: Option<u64>,
+}
+
+/// Options of the processes that a supervisor starts.
+#[derive(Clone, Debug, Args)]
+pub struct Child {
+    /// The supervisor's socket.
+    #[arg(long, value_name = "PATH")]
+    pub socket: PathBuf,
+
+    /// Which child this is.
+    #[arg(long)]
+    pub id: u32,
+
+    /// Which of its lives this is, from 0.
+    #[arg(long, default_value_t = 0)]
+    pub incarnation: u32,
+}
+
+/// Reads the command line; on a mistake, or for the help, the process ends here.
+pub fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// `KEY=VALUE`, both trimmed as in a driver file. A value is never part of the message: it may
+/// be a secret.
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("give KEY=VALUE, such as linger.ms=5".to_owned()),
+    }
+}
+
+fn parse_positive(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("give more than 0, such as 30s".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<RunArgs, clap::Error> {
+        match Cli::try_parse_from([&["omb", "run"], args].concat())?.command {
+            Command::Run(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_read_like_the_files() {
+        let args = run(&[
+            "w.yaml",
+            "-b",
+            "a:1,b:2",
+            "-X",
+            "linger.ms=5",
+            "-X",
+            "acks=1",
+            "--rate",
+            "20_000",
+            "--duration",
+            "1m30s",
+            "--warmup",
+            "0",
+            "--message-size",
+            "1KiB",
+            "-o",
+            "-",
+        ])
+        .unwrap();
+        let overrides = args.inputs.overrides();
+        assert_eq!(overrides.rate, Some(20_000.0));
+        assert_eq!(overrides.duration, Some(Duration::from_secs(90)));
+        assert_eq!(overrides.warmup, Some(Duration::ZERO));
+        assert_eq!(overrides.message_size, Some(1024));
+        assert_eq!(overrides.extra.len(), 2);
+        assert_eq!(args.output, Some(PathBuf::from("-")));
+    }
+
+    #[test]
+    fn wrong_values_end_with_usage_code_2() {
+        for args in [
+            &["w.yaml", "--rate", "0"][..],
+            &["w.yaml", "--duration", "0"],
+            &["w.yaml", "--topics", "0"],
+            &["w.yaml", "-X", "linger.ms"],
+            &["w.yaml", "--topic", "t", "--topics", "2"],
+            &[],
+        ] {
+            assert_eq!(run(args).unwrap_err().exit_code(), 2, "{args:?}");
+        }
+    }
+}

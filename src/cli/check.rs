@@ -1,0 +1,181 @@
+//! `omb check`: everything that can be known before the first connection.
+
+use std::fmt::{self, Write};
+
+use super::{CheckArgs, Inputs};
+use crate::config::{
+    self, Driver, KeyDistributor, Origin, Payload, Problem, System, Workload, show_duration,
+};
+use crate::driver::kafka::properties::{self, Prepared};
+
+/// What a command line and its files come to, free of mistakes.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The system under test.
+    pub driver: Driver,
+    /// The load.
+    pub workload: Workload,
+    /// The client settings, as librdkafka takes them.
+    pub kafka: Prepared,
+}
+
+/// Reads both files and checks everything in them, the client settings included; all mistakes
+/// are told at once.
+pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
+    let overrides = inputs.overrides();
+    let workload = config::load_workload(&inputs.workload, &overrides);
+    let mut problems = Vec::new();
+    let driver = match config::load_driver(inputs.driver.as_deref(), &overrides) {
+        Ok(driver) => {
+            let System::Kafka(kafka) = &driver.system;
+            match properties::prepare(kafka) {
+                Ok(prepared) => Some((driver, prepared)),
+                Err(found) => {
+                    problems.extend(found);
+                    None
+                }
+            }
+        }
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    };
+    match (driver, workload) {
+        (Some((driver, kafka)), Ok(workload)) => {
+            let settled = Settled {
+                driver,
+                workload,
+                kafka,
+            };
+            match settled.too_large(inputs) {
+                Some(problem) => Err(vec![problem]),
+                None => Ok(settled),
+            }
+        }
+        (_, workload) => {
+            problems.extend(workload.err().unwrap_or_default());
+            config::sort_problems(&mut problems);
+            Err(problems)
+        }
+    }
+}
+
+/// Does `omb check`: the summary goes to stdout, notes and problems to stderr. Returns the exit
+/// code.
+pub fn check(args: &CheckArgs) -> u8 {
+    match settle(&args.inputs) {
+        Ok(settled) => {
+            for note in &settled.kafka.notes {
+                eprintln!("omb: note: {note}");
+            }
+            // A reader that went away has seen enough.
+            _ = std::io::Write::write_all(&mut std::io::stdout(), settled.to_string().as_bytes());
+            0
+        }
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("omb: {problem}");
+            }
+            2
+        }
+    }
+}
+
+impl Settled {
+    /// Messages that producers would refuse are told before any is sent.
+    fn too_large(&self, inputs: &Inputs) -> Option<Problem> {
+        // Key and headers count too.
+        const BESIDE_PAYLOAD: usize = 512;
+        let (size, limit) = (self.workload.message_size, self.kafka.largest_message());
+        if size + BESIDE_PAYLOAD <= limit {
+            return None;
+        }
+        let raised = size + BESIDE_PAYLOAD;
+        let origin = match inputs.message_size {
+            Some(_) => Origin::CommandLine("--message-size".to_owned()),
+            None => Origin::File {
+                path: inputs.workload.clone(),
+                line: 0,
+                column: 0,
+            },
+        };
+        let message = format!(
+            "messageSize is {size}, but producers take messages of up to {limit} bytes; set \
+             message.max.bytes={raised} in commonConfig or by -X, and for the broker \
+             max.message.bytes in topicConfig"
+        );
+        Some(Problem { origin, message })
+    }
+}
+
+/// A short summary, one thing a line.
+impl fmt::Display for Settled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let w = &self.workload;
+        let servers = self
+            .kafka
+            .clients
+            .producer
+            .iter()
+            .find(|(key, _)| key == "bootstrap.servers");
+        let broker = match servers {
+            Some((_, servers)) => servers.as_str(),
+            None => "embedded broker, started for the run",
+        };
+        writeln!(f, "driver    {} ({broker})", self.driver.name)?;
+        writeln!(f, "workload  {}", w.name)?;
+        writeln!(
+            f,
+            "topics    {} × {} partitions",
+            w.topics, w.partitions_per_topic
+        )?;
+        writeln!(
+            f,
+            "clients   {} producers{}, {} consumers in {} subscriptions a topic{}",
+            u64::from(w.topics) * u64::from(w.producers_per_topic),
+            processes(w.producer_processes),
+            u64::from(w.topics)
+                * u64::from(w.subscriptions_per_topic)
+                * u64::from(w.consumers_per_subscription),
+            w.subscriptions_per_topic,
+            processes(w.consumer_processes),
+        )?;
+        writeln!(
+            f,
+            "load      {} messages/s of {} bytes ({:.1} MB/s), {}, {}",
+            w.rate,
+            w.message_size,
+            w.rate * w.message_size as f64 / 1e6,
+            payload(&w.payload),
+            match w.keys {
+                KeyDistributor::None => "no keys",
+                KeyDistributor::RoundRobin => "keys in turn",
+                KeyDistributor::RandomNano => "random keys",
+            }
+        )?;
+        writeln!(
+            f,
+            "time      {} warm-up, {} measured",
+            show_duration(w.warmup),
+            show_duration(w.duration)
+        )
+    }
+}
+
+fn processes(count: Option<u32>) -> String {
+    let mut text = String::new();
+    if let Some(count) = count {
+        _ = write!(text, " over {count} processes");
+    }
+    text
+}
+
+fn payload(payload: &Payload) -> String {
+    match payload {
+        Payload::File(path) => format!("payload {}", path.display()),
+        Payload::Random { random_ratio, .. } => {
+            format!("{:.0} % of the bytes random", random_ratio * 100.0)
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The workload file: OMB's fields with OMB's meaning, and a few of our own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_yaml::Value;
+
+use super::fields::{Fields, Wrong, flag, number, text, whole};
+use super::load::Overrides;
+use super::units::{check_rate, parse_duration, parse_size};
+use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, tree};
+
+/// Every key of a workload file: OMB's, then ours.
+const KEYS: &[&str] = &[
+    "name",
+    "topics",
+    "partitionsPerTopic",
+    "keyDistributor",
+    "messageSize",
+    "useRandomizedPayloads",
+    "randomBytesRatio",
+    "randomizedPayloadPoolSize",
+    "payloadFile",
+    "subscriptionsPerTopic",
+    "producersPerTopic",
+    "consumerPerSubscription",
+    "producerRate",
+    "consumerBacklogSizeGB",
+    "backlogDrainRatio",
+    "testDurationMinutes",
+    "warmupDurationMinutes",
+    "testDuration",
+    "warmupDuration",
+    "producerProcesses",
+    "consumerProcesses",
+    "reportPeriod",
+    "drainDeadline",
+    "readyDeadline",
+    "restart",
+];
+
+/// The pool of randomised payloads that OMB's own files use.
+const USUAL_POOL: u32 = 1000;
+/// More payloads than this many bytes in each producer process are a mistake.
+const LARGEST_POOL: usize = 1 << 30;
+/// The interval at which children report; a period can't be shorter.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(200);
+/// More processes than this are a mistake on one host.
+const MOST_PROCESSES: i64 = 1024;
+
+/// Reads and checks a workload file, with the command line's values in place of the file's.
+pub(super) fn load(file: &Path, overrides: &Overrides) -> Result<Workload, Vec<Problem>> {
+    let entries = tree::read(file).map_err(|problem| vec![problem])?;
+    let mut problems = Vec::new();
+    let mut fields = Fields::new(entries, KEYS, file, &mut problems);
+    let workload = read(&mut fields, file, overrides);
+    match workload {
+        Some(workload) if problems.is_empty() => Ok(workload),
+        _ => Err(problems),
+    }
+}
+
+/// Every field is read before the first missing one ends the reading, so that all are told.
+fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<Workload> {
+    let stem = || {
+        file.file_stem()
+            .map_or_else(String::new, |s| s.to_string_lossy().into_owned())
+    };
+    let name = fields.or("name", stem(), text);
+    let given_topics = if overrides.topic.is_some() {
+        Some(1)
+    } else {
+        overrides.topics
+    };
+    let topics = count(fields, "topics", "topics: 1", given_topics);
+    let partitions = count(
+        fields,
+        "partitionsPerTopic",
+        "partitionsPerTopic: 1",
+        overrides.partitions,
+    );
+    let producers = count(fields, "producersPerTopic", "producersPerTopic: 1", None);
+    let subscriptions = count(
+        fields,
+        "subscriptionsPerTopic",
+        "subscriptionsPerTopic: 1",
+        None,
+    );
+    let consumers = count(
+        fields,
+        "consumerPerSubscription",
+        "consumerPerSubscription: 1",
+        None,
+    );
+    let keys = fields.or("keyDistributor", KeyDistributor::None, keys);
+    let size_at = overrides
+        .message_size
+        .map(|_| Origin::CommandLine("--message-size".to_owned()))
+        .or_else(|| fields.place("messageSize"));
+    let message_size = given(fields, "messageSize", overrides.message_size)
+        .or_else(|| fields.required("messageSize", "messageSize: 1024", size));
+    let payload = payload(fields, message_size, size_at);
+    let rate = given(fields, "producerRate", overrides.rate)
+        .or_else(|| fields.required("producerRate", "producerRate: 20000", rate));
+    let duration = duration_of(fields, "testDuration", overrides.duration, false);
+    let duration = match duration {
+        Ok(None) => {
+            let message =
+                "testDuration is missing; add testDuration: 30s or testDurationMinutes: 5";
+            fields.problem(fields.whole_file(), message.to_owned());
+            None
+        }
+        Ok(found) => found,
+        Err(Wrong) => None,
+    };
+    // OMB warms up for a minute unless the file says otherwise.
+    let warmup = duration_of(fields, "warmupDuration", overrides.warmup, true)
+        .ok()
+        .flatten()
+        .unwrap_or(Duration::from_secs(60));
+    backlog(fields);
+    let producer_processes = processes(fields, "producerProcesses", overrides.producer_processes);
+    let consumer_processes = processes(fields, "consumerProcesses", overrides.consumer_processes);
+    let report_period = fields.or("reportPeriod", Duration::from_secs(10), |value| {
+        positive(value).and_then(|period| match period {
+            period if period < SHORTEST_PERIOD => Err("give at least 200ms".to_owned()),
+            period => Ok(period),
+        })
+    });
+    let drain_deadline = fields.or("drainDeadline", Duration::from_secs(60), positive);
+    let ready_deadline = fields.or("readyDeadline", Duration::from_secs(60), positive);
+    let restart = restart(fields);
+    Some(Workload {
+        name,
+        topics: topics?,
+        partitions_per_topic: partitions?,
+        producers_per_topic: producers?,
+        subscriptions_per_topic: subscriptions?,
+        consumers_per_subscription: consumers?,
+        message_size: message_size?,
+        payload: payload?,
+        keys,
+        rate: rate?,
+        warmup,
+        duration: duration?,
+        producer_processes,
+        consumer_processes,
+        report_period,
+        restart,
+        drain_deadline,
+        ready_deadline,
+    })
+}
+
+/// The command line's value, where there is one: the file's is then not looked at.
+fn given<T>(fields: &mut Fields<'_>, key: &str, value: Option<T>) -> Option<T> {
+    if value.is_some() {
+        fields.entry(key);
+    }
+    value
+}
+
+fn count(fields: &mut Fields<'_>, key: &str, example: &str, over: Option<u32>) -> Option<u32> {
+    given(fields, key, over).or_else(|| {
+        fields.required(key, example, |value| {
+            whole(1, i64::from(i32::MAX))(value)
+                .map(|n| n as u32)
+                .map_err(|instead| match value {
+                    Value::Number(_) => instead,
+                    _ => "give a whole number of at least 1".to_owned(),
+                })
+        })
+    })
+}
+
+fn processes(fields: &mut Fields<'_>, key: &str, over: Option<u32>) -> Option<u32> {
+    given(fields, key, over).or_else(|| {
+        let found = fields
+            .optional(key, whole(1, MOST_PROCESSES))
+            .ok()
+            .flatten();
+        found.map(|n| n as u32)
+    })
+}
+
+fn keys(value: &Value) -> Result<KeyDistributor, String> {
+    match value.as_str().unwrap_or_default() {
+        "NO_KEY" => Ok(KeyDistributor::None),
+        "KEY_ROUND_ROBIN" | "ROUND_ROBIN" => Ok(KeyDistributor::RoundRobin),
+        "RANDOM_NANO" | "RANDOM" => Ok(KeyDistributor::RandomNano),
+        _ => Err("give NO_KEY, KEY_ROUND_ROBIN or RANDOM_NANO".to_owned()),
+    }
+}
+
+fn size(value: &Value) -> Result<usize, String> {
+    let text = text(value).unwrap_or_default();
+    parse_size(&text)
+}
+
+fn rate(value: &Value) -> Result<f64, String> {
+    check_rate(number(value).unwrap_or(f64::NAN))
+}
+
+fn duration(value: &Value) -> Result<Duration, String> {
+    parse_duration(&text(value).unwrap_or_default())
+}
+
+fn positive(value: &Value) -> Result<Duration, String> {
+    match duration(value)? {
+        Duration::ZERO => Err("give more than 0, such as 30s".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// A duration in one of its two forms: `testDuration: 30s`, or OMB's `testDurationMinutes: 5`.
+fn duration_of(
+    fields: &mut Fields<'_>,
+    key: &str,
+    over: Option<Duration>,
+    may_be_zero: bool,
+) -> Result<Option<Duration>, Wrong> {
+    let in_minutes = format!("{key}Minutes");
+    if over.is_some() {
+        fields.entry(key);
+        fields.entry(&in_minutes);
+        return Ok(over);
+    }
+    if let (Some(_), Some(second)) = (fields.place(key), fields.place(&in_minutes)) {
+        let message = format!("{in_minutes} and {key} exclude each other; keep one of them");
+        fields.problem(second, message);
+    }
+    let plain = fields.optional(key, if may_be_zero { duration } else { positive })?;
+    let least = if may_be_zero { 0 } else { 1 };
+    // Ten years of minutes.
+    let minutes = fields.optional(&in_minutes, whole(least, 5_270_400))?;
+    Ok(plain.or(minutes.map(|minutes| Duration::from_secs(minutes as u64 * 60))))
+}
+
+fn backlog(fields: &mut Fields<'_>) {
+    fields.or("consumerBacklogSizeGB", 0.0, |value| match number(value) {
+        Some(0.0) => Ok(0.0),
+        Some(size) if size > 0.0 => {
+            Err("this version builds no backlog; give 0, or leave the line out".to_owned())
+        }
+        _ => Err("give 0, or leave the line out".to_owned()),
+    });
+    // Without a backlog it has no effect, but a wrong one is a mistake all the same.
+    fields.or("backlogDrainRatio", 1.0, ratio);
+}
+
+fn ratio(value: &Value) -> Result<f64, String> {
+    number(value)
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| "give a share from 0 to 1, such as 0.5".to_owned())
+}
+
+/// OMB's rule: randomised payloads win over the file. Without both, where OMB fails, all bytes
+/// are random, as no compression can then flatter the broker.
+fn payload(
+    fields: &mut Fields<'_>,
+    message_size: Option<usize>,
+    size_at: Option<Origin>,
+) -> Option<Payload> {
+    let randomized = fields.or("useRandomizedPayloads", false, flag);
+    let random_ratio = fields.optional("randomBytesRatio", ratio).ok()?;
+    let pool_at = fields
+        .place("randomizedPayloadPoolSize")
+        .unwrap_or(fields.whole_file());
+    let pool = fields
+        .optional("randomizedPayloadPoolSize", whole(0, i64::from(i32::MAX)))
+        .ok()?;
+    let file_at = fields.place("payloadFile");
+    let file = fields
+        .optional("payloadFile", text)
+        .ok()?
+        .filter(|_| !randomized);
+    if let (Some(file), Some(at)) = (file, file_at) {
+        let path = PathBuf::from(file);
+        check_payload_file(fields, &path, at, message_size, size_at);
+        return Some(Payload::File(path));
+    }
+    if !randomized {
+        let fitting = LARGEST_POOL / 64 / message_size.unwrap_or(1).max(1);
+        return Some(Payload::Random {
+            random_ratio: 1.0,
+            pool: (fitting as u32).clamp(1, USUAL_POOL),
+        });
+    }
+    let pool = pool.map_or(USUAL_POOL, |pool| pool as u32);
+    if pool == 0 {
+        let message = "randomizedPayloadPoolSize is 0; give a whole number of at least 1";
+        fields.problem(pool_at, message.to_owned());
+    } else if message_size.is_some_and(|size| size.saturating_mul(pool as usize) > LARGEST_POOL) {
+        let message = format!(
+            "randomizedPayloadPoolSize is {pool}: with this messageSize each producer process \
+             would hold more than 1 GiB of payloads; give fewer"
+        );
+        fields.problem(pool_at, message);
+    }
+    // OMB's default ratio is 0: payloads of zeros.
+    Some(Payload::Random {
+        random_ratio: random_ratio.unwrap_or(0.0),
+        pool,
+    })
+}
+
+fn check_payload_file(
+    fields: &mut Fields<'_>,
+    path: &Path,
+    at: Origin,
+    message_size: Option<usize>,
+    size_at: Option<Origin>,
+) {
+    let shown = path.display();
+    let (origin, message) = match fs::metadata(path) {
+        Err(error) => (
+            at,
+            format!(
+                "payloadFile {shown} can't be read: {error}; give a path relative to the working \
+                 directory"
+            ),
+        ),
+        Ok(found) if !found.is_file() => (
+            at,
+            format!("payloadFile {shown} is not a file; give the path of one"),
+        ),
+        Ok(found) => match message_size {
+            Some(size) if found.len() != size as u64 => (
+                size_at.unwrap_or(at),
+                format!(
+                    "messageSize is {size}, but payloadFile {shown} holds {} bytes; make them \
+                     equal, or leave payloadFile out",
+                    found.len()
+                ),
+            ),
+            _ => return,
+        },
+    };
+    fields.problem(origin, message);
+}
+
+fn restart(fields: &mut Fields<'_>) -> RestartPolicy {
+    let mut policy = RestartPolicy::default();
+    if let Some(mut inner) = fields.inner("restart", &["maxRestarts", "window", "backoff"]) {
+        let most = i64::from(policy.max_restarts);
+        policy.max_restarts = inner.or("maxRestarts", most, whole(0, 1_000_000)) as u32;
+        policy.window = inner.or("window", policy.window, positive);
+        policy.backoff = inner.or("backoff", policy.backoff, duration);
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::describe;
+    use super::*;
+
+    #[test]
+    fn a_wrong_type_is_told_with_what_to_write() {
+        let value = Value::from("abc");
+        let told = format!(
+            "messageSize is {}; {}",
+            describe(&value),
+            size(&value).unwrap_err()
+        );
+        assert!(told.starts_with(
+            "messageSize is text \"abc\"; give a number of bytes, such as 1024 or 1KiB"
+        ));
+    }
+
+    #[test]
+    fn key_distributors_have_their_old_and_new_spellings() {
+        for (name, expected) in [
+            ("NO_KEY", KeyDistributor::None),
+            ("KEY_ROUND_ROBIN", KeyDistributor::RoundRobin),
+            ("ROUND_ROBIN", KeyDistributor::RoundRobin),
+            ("RANDOM_NANO", KeyDistributor::RandomNano),
+            ("RANDOM", KeyDistributor::RandomNano),
+        ] {
+            assert_eq!(keys(&Value::from(name)), Ok(expected));
+        }
+        assert!(keys(&Value::from("SOME")).is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! What omb sets of its own accord: what it needs, and what a person may override.
+
+use super::{Client, Role};
+
+/// Sets what is not negotiable, and what is left of the defaults.
+pub(super) fn apply(client: &mut Client) {
+    // A broker that goes away is told by the requests that fail; idle disconnects are no news.
+    unless_set(client, "log.connection.close", "false");
+    match client.role {
+        Role::Producer => producer(client),
+        Role::Consumer => consumer(client),
+        Role::Admin => {}
+    }
+}
+
+fn unless_set(client: &mut Client, key: &str, value: &str) {
+    if client.get(key).is_none() {
+        client.set(key, value, None);
+    }
+}
+
+fn number(client: &Client, key: &str) -> Option<i64> {
+    client.get(key)?.trim().parse().ok()
+}
+
+fn producer(client: &mut Client) {
+    // As in the Java client: on, unless something excludes it.
+    let acks_all = client
+        .get("acks")
+        .is_none_or(|acks| acks.eq_ignore_ascii_case("all") || acks == "-1");
+    let few_in_flight =
+        number(client, "max.in.flight.requests.per.connection").is_none_or(|n| n <= 5);
+    let retries = number(client, "retries").is_none_or(|n| n > 0);
+    if acks_all && few_in_flight && retries {
+        unless_set(client, "enable.idempotence", "true");
+    }
+    // Keys go to the same partitions as with the Java client.
+    unless_set(client, "partitioner", "murmur2_random");
+    // The queue is bounded by bytes, as the Java client's: 32 MiB (its buffer.memory), but at
+    // least one message of the largest size. librdkafka's own 1 GiB for each client would let
+    // a slow broker fill the host's memory.
+    let largest = number(client, "message.max.bytes").unwrap_or(1_000_000);
+    let kbytes = (largest / 1024 + 1).max(32 * 1024);
+    unless_set(client, "queue.buffering.max.kbytes", &kbytes.to_string());
+    unless_set(client, "queue.buffering.max.messages", "500000");
+}
+
+fn consumer(client: &mut Client) {
+    // Offsets are committed only after what was read is reported.
+    client.set("enable.auto.commit", "false", None);
+    client.set("enable.auto.offset.store", "false", None);
+    // A run's own topics are read from their beginning.
+    unless_set(client, "auto.offset.reset", "earliest");
+    // A full queue is looked at again soon: the library's second would be seen as latency.
+    unless_set(client, "fetch.queue.backoff.ms", "20");
+    // With the `consumer` protocol the broker decides these two.
+    let classic = client
+        .get("group.protocol")
+        .is_none_or(|p| !p.eq_ignore_ascii_case("consumer"));
+    if classic {
+        // The library's 45 s would keep a killed member's partitions that long.
+        unless_set(client, "session.timeout.ms", "6000");
+        let session = number(client, "session.timeout.ms").unwrap_or(6000);
+        unless_set(
+            client,
+            "heartbeat.interval.ms",
+            &(session / 3).clamp(1, 3000).to_string(),
+        );
+    }
+}

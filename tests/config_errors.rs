@@ -1,0 +1,318 @@
+//! The mistakes people make in their files: each is told with its place and with what to do, and
+//! all of them at once.
+
+// A helper of a test may end it.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use omb::cli::{Inputs, settle};
+use tempfile::TempDir;
+
+const WORKLOAD: &str = "\
+name: w
+topics: 1
+partitionsPerTopic: 1
+messageSize: 1024
+subscriptionsPerTopic: 1
+producersPerTopic: 1
+consumerPerSubscription: 1
+producerRate: 100
+testDuration: 5s
+";
+const DRIVER: &str = "\
+name: d
+driverClass: io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver
+commonConfig: |
+  bootstrap.servers=localhost:9092
+producerConfig: |
+  # as fast as it goes
+  linger.ms=1
+consumerConfig: |
+  check.crcs=true
+";
+
+/// Both files in a folder of their own.
+struct Files {
+    folder: TempDir,
+    inputs: Inputs,
+}
+
+fn files(workload: &str, driver: Option<&str>) -> Files {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let inputs = Inputs {
+        workload: write("w.yaml", workload),
+        driver: driver.map(|driver| write("d.yaml", driver)),
+        ..Inputs::default()
+    };
+    Files { folder, inputs }
+}
+
+impl Files {
+    /// What is told, with the folder's name left out.
+    fn told(&self) -> Vec<String> {
+        let folder = format!("{}/", self.folder.path().display());
+        let problems = settle(&self.inputs).err().unwrap_or_default();
+        problems
+            .iter()
+            .map(|problem| problem.to_string().replace(&folder, ""))
+            .collect()
+    }
+}
+
+/// What is told about the workload, with one line of it replaced.
+fn workload(line: &str, by: &str) -> Vec<String> {
+    assert!(WORKLOAD.contains(line));
+    files(&WORKLOAD.replacen(line, by, 1), None).told()
+}
+
+/// What is told about the driver file, with one line of it replaced.
+fn driver(line: &str, by: &str) -> Vec<String> {
+    assert!(DRIVER.contains(line));
+    files(WORKLOAD, Some(&DRIVER.replacen(line, by, 1))).told()
+}
+
+#[test]
+fn the_files_without_a_mistake_are_accepted() {
+    assert_eq!(files(WORKLOAD, Some(DRIVER)).told(), Vec::<String>::new());
+}
+
+#[test]
+fn an_unknown_key_leads_to_the_nearest_one() {
+    assert_eq!(
+        workload("topics: 1", "topcis: 1"),
+        [
+            "w.yaml: topics is missing; add topics: 1",
+            "w.yaml:2:1: unknown key topcis; did you mean topics?",
+        ]
+    );
+    assert_eq!(
+        workload(
+            "testDuration: 5s",
+            "testDuration: 5s\nrestart:\n  maxRestart: 1"
+        ),
+        ["w.yaml:11:3: unknown key maxRestart; did you mean maxRestarts?"]
+    );
+    assert_eq!(
+        driver("commonConfig", "comonConfig")[1],
+        "d.yaml:3:1: unknown key comonConfig; did you mean commonConfig?"
+    );
+}
+
+#[test]
+fn a_wrong_type_is_told_with_what_to_write() {
+    assert_eq!(
+        workload("1024", "abc"),
+        [
+            "w.yaml:4:1: messageSize is text \"abc\"; give a number of bytes, such as 1024 or 1KiB \
+          (1 to 1000000000)"
+        ]
+    );
+    assert_eq!(
+        workload("topics: 1", "topics: [1]"),
+        ["w.yaml:2:1: topics is a list; give a whole number of at least 1"]
+    );
+    assert_eq!(
+        workload("5s", "5"),
+        ["w.yaml:9:1: testDuration is 5; give a number with a unit, such as 30s, 1h30m or 500ms"]
+    );
+}
+
+#[test]
+fn a_value_out_of_bounds_is_told_with_the_bounds() {
+    assert_eq!(
+        workload("topics: 1", "topics: 0"),
+        ["w.yaml:2:1: topics is 0; give a whole number from 1 to 2147483647"]
+    );
+    assert_eq!(
+        workload(
+            "testDuration: 5s",
+            "testDuration: 5s\nuseRandomizedPayloads: true\n\
+                  randomBytesRatio: 1.5"
+        ),
+        ["w.yaml:11:1: randomBytesRatio is 1.5; give a share from 0 to 1, such as 0.5"]
+    );
+}
+
+#[test]
+fn what_this_version_does_not_do_is_said_with_what_to_do_instead() {
+    assert_eq!(
+        workload("100", "0"),
+        [
+            "w.yaml:8:1: producerRate is 0; this version does not search for the highest rate; give \
+          messages per second, or 10000000 for flat out"
+        ]
+    );
+    assert_eq!(
+        workload(
+            "testDuration: 5s",
+            "testDuration: 5s\nconsumerBacklogSizeGB: 100"
+        ),
+        [
+            "w.yaml:10:1: consumerBacklogSizeGB is 100; this version builds no backlog; give 0, or \
+          leave the line out"
+        ]
+    );
+    let pulsar = "driverClass: io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver";
+    let told = files(WORKLOAD, Some(pulsar)).told();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("d.yaml:1:1: driverClass "), "{told:?}");
+    assert!(told[0].contains("this version drives Kafka"), "{told:?}");
+}
+
+#[test]
+fn a_duration_given_in_both_forms_is_told() {
+    assert_eq!(
+        workload(
+            "testDuration: 5s",
+            "testDuration: 5s\ntestDurationMinutes: 5"
+        ),
+        ["w.yaml:10:1: testDurationMinutes and testDuration exclude each other; keep one of them"]
+    );
+}
+
+#[test]
+fn a_key_given_twice_is_told() {
+    assert_eq!(
+        workload("topics: 1", "topics: 1\ntopics: 2"),
+        ["w.yaml:3:1: topics is given twice; keep one of them"]
+    );
+    assert_eq!(
+        driver("  linger.ms=1", "  linger.ms=1\n  linger.ms=2").len(),
+        1
+    );
+}
+
+#[test]
+fn broken_yaml_is_told_with_its_line() {
+    let told = workload("name: w", "name: \"w");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("w.yaml:"), "{told:?}");
+    let told = workload("topics: 1", "topics: 1: 2");
+    assert!(told[0].starts_with("w.yaml:2:"), "{told:?}");
+}
+
+#[test]
+fn a_payload_file_must_be_there_and_of_the_messages_size() {
+    let told = workload(
+        "testDuration: 5s",
+        "testDuration: 5s\npayloadFile: no/such.data",
+    );
+    assert!(
+        told[0].starts_with("w.yaml:10:1: payloadFile no/such.data can't be read"),
+        "{told:?}"
+    );
+
+    let here = files(WORKLOAD, None);
+    let payload = here.folder.path().join("payload");
+    fs::write(&payload, [7; 100]).unwrap();
+    let text = format!("{WORKLOAD}payloadFile: {}\n", payload.display());
+    fs::write(&here.inputs.workload, text).unwrap();
+    let told = here.told();
+    assert!(
+        told[0].starts_with("w.yaml:4:1: messageSize is 1024, but payloadFile"),
+        "{told:?}"
+    );
+    assert!(told[0].contains("holds 100 bytes"), "{told:?}");
+    let mut right = here;
+    right.inputs.message_size = Some(100);
+    assert_eq!(right.told(), Vec::<String>::new());
+}
+
+#[test]
+fn missing_brokers_are_told_unless_the_command_line_names_them() {
+    let text = DRIVER.replace(
+        "  bootstrap.servers=localhost:9092\n",
+        "  check.crcs=true\n",
+    );
+    let mut files = files(WORKLOAD, Some(&text));
+    assert_eq!(
+        files.told(),
+        [
+            "d.yaml: bootstrap.servers is missing; add bootstrap.servers=HOST:9092 to commonConfig, \
+          or give -b HOST:9092"
+        ]
+    );
+    files.inputs.bootstrap = Some("localhost:9092".to_owned());
+    assert_eq!(files.told(), Vec::<String>::new());
+}
+
+#[test]
+fn a_client_setting_is_told_with_its_line_inside_the_block() {
+    assert_eq!(
+        driver("  linger.ms=1", "  acks=all\n  linger.mss=1"),
+        ["d.yaml:8:3: no Kafka client knows linger.mss; did you mean linger.ms?"]
+    );
+    assert_eq!(
+        driver("check.crcs=true", "linger.ms=1"),
+        ["d.yaml:9:3: linger.ms is a setting of producers; move it to producerConfig"]
+    );
+    let told = driver("linger.ms=1", "linger.ms=soon");
+    assert!(
+        told[0].starts_with("d.yaml:7:3: ") && told[0].contains("linger.ms"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_setting_on_the_command_line_that_no_client_knows_is_told() {
+    let mut files = files(WORKLOAD, None);
+    files.inputs.extra = vec![("lingerms".to_owned(), "1".to_owned())];
+    assert_eq!(
+        files.told(),
+        ["-X lingerms: no Kafka client knows lingerms; did you mean linger.ms?"]
+    );
+}
+
+#[test]
+fn every_mistake_of_both_files_is_told_at_once_in_the_order_of_the_lines() {
+    let workload = WORKLOAD
+        .replace("1024", "big")
+        .replace("topics: 1", "topics: none");
+    let driver = DRIVER
+        .replace("linger.ms=1", "linger.mss=1\n  batch.sze=1")
+        .replace("check.crcs=true", "acks=all");
+    let told = files(&workload, Some(&driver)).told();
+    let places: Vec<&str> = told
+        .iter()
+        .filter_map(|line| line.split(": ").next())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "d.yaml:7:3",
+            "d.yaml:8:3",
+            "d.yaml:10:3",
+            "w.yaml:2:1",
+            "w.yaml:4:1"
+        ]
+    );
+}
+
+#[test]
+fn a_message_that_producers_would_refuse_is_told() {
+    let mut files = files(&WORKLOAD.replace("1024", "2MiB"), None);
+    let told = files.told();
+    assert!(
+        told[0].contains("set message.max.bytes=2097664 in commonConfig or by -X"),
+        "{told:?}"
+    );
+    files.inputs.extra = vec![("message.max.bytes".to_owned(), "2097664".to_owned())];
+    assert_eq!(files.told(), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let mut files = files(WORKLOAD, None);
+    files.inputs.workload = files.folder.path().join("other.yaml");
+    assert_eq!(
+        files.told(),
+        ["other.yaml: there is no such file; check its path"]
+    );
+}
