@@ -24,7 +24,7 @@ reader=reader
 reader_password=reader-password-for-tests
 
 broker_start() {
-    local pid ticks
+    local pid ticks certificate=
     if running; then
         already_running
         return
@@ -33,15 +33,16 @@ broker_start() {
     ports_are_free
     need_java
     fetch_libs
+    # Java has a session of its own: a Ctrl-C does not reach it, so it is ended here;
+    # what runs before it is waited for.
+    trap 'give_up; exit 130' INT
+    trap 'give_up; exit 143' TERM HUP
     mkdir -p "$home/data"
     make_certificate &
-    local certificate=$!
+    certificate=$!
     write_properties
     format_storage || die "Kafka's storage could not be formatted, see $home/format.log: $(tail -n 1 "$home/format.log")"
     wait "$certificate" || die "keytool made no certificate, see $home/keytool.log"
-    # Java has a session of its own: a Ctrl-C does not reach it, so it is ended here.
-    trap 'give_up; exit 130' INT
-    trap 'give_up; exit 143' TERM HUP
     launch
     await_answer
     write_env
@@ -139,12 +140,13 @@ fetch_libs() {
     warn "fetching Kafka's libraries (55 MB)"
     rm -rf "$home/libs" "$home/libs.new"
     # Maven's own cache is shared by all checkouts and does not bear two writers.
-    mkdir -p "$HOME/.m2"
+    local cache=~/.m2
+    mkdir -p "$cache"
     (
-        flock -w 300 8 || die "another fetch has held $HOME/.m2/omb.lock for five minutes"
+        flock -w 300 8 || die "another fetch has held $cache/omb.lock for five minutes"
         mvn -q -B -f "$files/pom.xml" dependency:copy-dependencies -DoutputDirectory="$home/libs.new" \
             </dev/null >"$home/mvn.log" 2>&1 8>&- 9>&-
-    ) 8>"$HOME/.m2/omb.lock" ||
+    ) 8>"$cache/omb.lock" ||
         die "Maven could not fetch Kafka, see $home/mvn.log: $(grep -m 1 ERROR "$home/mvn.log" || true)"
     printf '%s' "$wanted" >"$home/libs.new/.pom"
     mv "$home/libs.new" "$home/libs"
@@ -209,6 +211,7 @@ launch() {
 # The start was interrupted: what the pid file names may still be on its way to being Java.
 give_up() {
     local pid ticks
+    [[ -z $certificate ]] || wait "$certificate" || true
     if [[ -s $home/pid ]] && read -r pid ticks <"$home/pid" && is_alive "$pid" "$ticks"; then
         end_process "$pid" "$ticks"
     fi
