@@ -116,7 +116,7 @@ ports_are_free() {
         read -r name number <<<"$entry"
         [[ $number =~ ^[0-9]+$ ]] && ((number > 0 && number < 65536)) || die "$name=$number is not a port"
         if port_answers "$number"; then
-            die "port $number is taken by another program: choose another, e.g. OMB_KAFKA_PORT=29092 scripts/broker kafka start, or $name for this one only"
+            die "port $number is taken by another program: choose another by $name, or all three from OMB_KAFKA_PORT on, e.g. OMB_KAFKA_PORT=29092 scripts/broker kafka start"
         fi
     done
     [[ $port != "$sasl_port" && $port != "$controller_port" && $sasl_port != "$controller_port" ]] ||
