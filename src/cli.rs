@@ -2,7 +2,9 @@
 //!
 //! Values are read by the same functions as those of the files, so that both take the same forms.
 
+mod broker;
 mod check;
+mod run;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::config::{Overrides, parse_count, parse_duration, parse_memory, parse_rate, parse_size};
 
 pub use check::{Settled, check, settle};
+pub use broker::broker;
+pub use run::run;
 
 const EXIT_CODES: &str = "\
 Exit codes (the first that applies):
@@ -66,7 +70,7 @@ pub enum Command {
     Consumer(Child),
     /// The process that administers the broker, started by a supervisor.
     #[command(hide = true)]
-    Steward(Child),
+    Steward,
 }
 
 /// What is run, and what the command line says over the files.
@@ -185,6 +189,18 @@ pub struct BrokerArgs {
     /// Memory for messages, such as 512MiB; a quarter of the machine's by default.
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
+
+    /// The supervisor's socket, where one started this broker: it says the rest.
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub socket: Option<PathBuf>,
+
+    /// Which child this is.
+    #[arg(long, default_value_t = 0, hide = true)]
+    pub id: u32,
+
+    /// Which of its lives this is, from 0.
+    #[arg(long, default_value_t = 0, hide = true)]
+    pub incarnation: u16,
 }
 
 /// Options of the processes that a supervisor starts.
@@ -200,7 +216,7 @@ pub struct Child {
 
     /// Which of its lives this is, from 0.
     #[arg(long, default_value_t = 0)]
-    pub incarnation: u32,
+    pub incarnation: u16,
 }
 
 /// Reads the command line; on a mistake, or for the help, the process ends here.

@@ -15,4 +15,6 @@ pub mod driver;
 pub mod plan;
 pub mod report;
 pub mod stats;
+pub mod steward;
+pub mod supervisor;
 pub mod wire;

@@ -239,8 +239,10 @@ pub struct StewardAssignment {
     pub own_topics: bool,
     /// Leave topics and groups where they are.
     pub keep: bool,
-    /// Bytes of the run's largest message.
+    /// Bytes of the run's messages.
     pub message_size: usize,
+    /// Producers compress: how large messages are on the wire is not known ahead.
+    pub compressed: bool,
     /// Directory of the run's socket, removed when orphaned.
     pub directory: std::path::PathBuf,
     /// How long each order may take.
@@ -252,8 +254,8 @@ pub struct StewardAssignment {
 /// From the steward to the supervisor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The broker answers, with these notes on how the driver's settings were understood.
-    Connected(Vec<String>),
+    /// The broker answers.
+    Connected,
     /// The topics are there.
     Created,
     /// The topic is there, like this.
@@ -279,7 +281,8 @@ pub fn write_frame<T: Serialize>(mut to: impl Write, message: &T) -> io::Result<
         )));
     }
     frame[..4].copy_from_slice(&(length as u32).to_be_bytes());
-    to.write_all(&frame)
+    to.write_all(&frame)?;
+    to.flush()
 }
 
 /// Reads one frame; `None` at the end of the stream.

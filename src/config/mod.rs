@@ -120,6 +120,19 @@ pub struct Driver {
     pub embedded: bool,
 }
 
+impl Driver {
+    /// Points all clients at this address, in place of any other.
+    pub fn point_at(&mut self, address: &str) {
+        let System::Kafka(config) = &mut self.system;
+        config.common.retain(|property| property.key != "bootstrap.servers");
+        config.common.push(Property {
+            key: "bootstrap.servers".to_owned(),
+            value: address.to_owned(),
+            origin: Origin::CommandLine("the embedded broker".to_owned()),
+        });
+    }
+}
+
 /// The messaging systems omb knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum System {

@@ -3,7 +3,7 @@
 //! The types here are what the supervisor hands over; each writer turns them into its own form.
 
 use crate::config::{Driver, Workload};
-use crate::stats::latencies::Latencies;
+use crate::stats::latencies::{Latencies, LatencySummaries};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub struct Counters {
 }
 
 /// One stretch of the measured phase: a reporting period or a second of the live view.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interval {
     /// Start, in seconds since the measured phase began (negative: during warm-up).
     pub start: f64,
@@ -46,7 +47,7 @@ pub struct Interval {
     /// Acknowledged and not yet received at its end, summed over subscriptions.
     pub backlog: u64,
     /// Latencies of messages in this stretch.
-    pub latencies: Latencies,
+    pub latencies: LatencySummaries,
 }
 
 /// One child process in one of its lives.
@@ -86,6 +87,8 @@ pub struct Run {
     pub periods: Vec<Interval>,
     /// The measured phase as a whole.
     pub total: Interval,
+    /// Its histograms.
+    pub latencies: Latencies,
     /// Every process, in the order of their starts.
     pub processes: Vec<Process>,
     /// Restarts of children.

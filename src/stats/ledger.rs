@@ -204,7 +204,7 @@ impl SubscriptionBook {
         let partition = self.partitions.entry(read.partition).or_default();
         let (mut messages, mut again) = (0, 0);
         for range in &read.load {
-            let new = partition.reported.insert(range.start, range.end);
+            let new = partition.reported.insert(*range);
             messages += range.len();
             again += range.len() - new.min(range.len());
         }
@@ -227,8 +227,8 @@ impl SubscriptionBook {
             }
             let Some(chunk) = book.pending.pop_front() else { break };
             for range in &chunk.sequences {
-                for (start, end) in book.received.gaps(range.start, range.end) {
-                    self.counts.lost += book.lost.insert(start, end);
+                for missing in book.received.gaps(*range) {
+                    self.counts.lost += book.lost.insert(missing);
                 }
             }
         }
@@ -253,17 +253,17 @@ impl StreamBook {
     fn insert(&mut self, range: Range) -> (u64, u64) {
         let mut late = 0;
         if !self.lost.is_empty() {
-            for (start, end) in self.received.gaps(range.start, range.end) {
-                late += self.lost.overlap(start, end);
+            for new in self.received.gaps(range) {
+                late += self.lost.overlap(new);
             }
         }
-        (self.received.insert(range.start, range.end), late)
+        (self.received.insert(range), late)
     }
 
     /// Messages of a chunk not received yet.
     fn missing(&self, chunk: &Chunk) -> u64 {
         let of_range =
-            |range: &Range| range.len() - self.received.overlap(range.start, range.end);
+            |range: &Range| range.len() - self.received.overlap(*range);
         chunk.sequences.iter().map(of_range).sum()
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::event::{Action, ChildKey, Death, Event};
+use super::periods::SHOW_AFTER;
 use super::restart::Restarts;
 use super::tally::Tally;
 use crate::clock::Instant;
@@ -132,6 +133,8 @@ pub struct Machine {
     children: BTreeMap<(Role, u32), Child>,
     restarts: Restarts,
     steward_up: bool,
+    /// The steward died, and another one was started to clean up.
+    steward_replaced: bool,
     /// The steward may have created something that is not deleted yet.
     to_delete: bool,
     topics_exist: bool,
@@ -156,6 +159,7 @@ impl Machine {
             children: BTreeMap::new(),
             restarts: Restarts::new(brief.workload.restart),
             steward_up: false,
+            steward_replaced: false,
             to_delete: false,
             topics_exist: false,
             probed: BTreeSet::new(),
@@ -177,6 +181,11 @@ impl Machine {
     /// The driver, with the embedded broker's address once it is known.
     pub fn driver(&self) -> &Driver {
         &self.brief.driver
+    }
+
+    /// Names of the groups, by number of the subscription.
+    pub fn groups(&self) -> &[String] {
+        &self.brief.plan.groups
     }
 
     /// Restarts of children so far.
@@ -273,8 +282,13 @@ impl Machine {
     /// Gives a child its work, once it is there and the topics are.
     fn assign(&mut self, now: Instant, key: ChildKey) {
         let Some(child) = self.children.get_mut(&(key.role, key.id)) else { return };
+        if self.phase >= Phase::Leave {
+            // It came too late to be told with the others.
+            self.actions.push(Action::Tell(key, ToChild::Finish));
+            return;
+        }
         let may = key.role == Role::Broker || self.topics_exist;
-        if !child.joined || child.assigned || !may || self.phase >= Phase::Leave {
+        if !child.joined || child.assigned || !may {
             return;
         }
         child.assigned = true;
@@ -359,6 +373,9 @@ impl Machine {
             Role::Steward => {
                 self.steward_up = false;
                 self.fail(now, format!("the steward died: {death}"));
+                if self.phase == Phase::Delete {
+                    self.replace_steward(now);
+                }
             }
         }
     }
@@ -392,11 +409,12 @@ impl Machine {
 
     fn reply(&mut self, now: Instant, reply: Reply) {
         match reply {
-            Reply::Connected(notes) => {
+            Reply::Connected => {
                 self.steward_up = true;
-                self.notes.extend(notes);
-                if self.phase == Phase::Connect {
-                    self.enter(now, Phase::Create);
+                match self.phase {
+                    Phase::Connect => self.enter(now, Phase::Create),
+                    Phase::Delete => self.actions.push(Action::Order(Order::Delete)),
+                    _ => {}
                 }
             }
             Reply::Created => self.topics_ready(now),
@@ -552,6 +570,7 @@ impl Machine {
                 for child in self.children.values_mut() {
                     child.respawn_at = None;
                 }
+                self.show_last_seconds();
             }
             Phase::Delete => self.delete(now),
             Phase::Close => {
@@ -570,17 +589,49 @@ impl Machine {
         }
     }
 
+    /// Shows the seconds up to the end of the load that are not shown yet.
+    fn show_last_seconds(&mut self) {
+        let end = self.segment_end(LoadPhase::Measure);
+        if let (Some(periods), Some(end)) = (&mut self.tally.periods, end) {
+            let seconds = periods.due_seconds(end + SHOW_AFTER).into_iter().map(Action::Second);
+            self.actions.extend(seconds);
+        }
+    }
+
     fn delete(&mut self, now: Instant) {
         self.actions.push(Action::Result);
         // An embedded broker takes its topics with it.
         let own_topics = !self.brief.driver.embedded;
-        if self.to_delete && self.steward_up && own_topics && !self.brief.keep {
+        if self.to_delete && own_topics && !self.brief.keep {
             self.deadline = now + self.brief.steward.delete_deadline + Duration::from_secs(5);
-            self.actions.push(Action::Order(Order::Delete));
+            if self.steward_up {
+                self.actions.push(Action::Order(Order::Delete));
+            } else {
+                self.replace_steward(now);
+            }
         } else {
             self.to_delete = false;
             self.enter(now, Phase::Close);
         }
+    }
+
+    /// A steward that died has a successor, but only one, which deletes what the run created.
+    fn replace_steward(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.steward_replaced, true) {
+            self.downgrade("topics and groups were not deleted: the steward died twice".to_owned());
+            self.to_delete = false;
+            self.enter(now, Phase::Close);
+            return;
+        }
+        self.child(self.steward(), |child| child.incarnation += 1);
+        self.spawn(Role::Steward, 0);
+        self.connect_steward();
+    }
+
+    fn steward(&self) -> ChildKey {
+        let incarnation =
+            self.children.get(&(Role::Steward, 0)).map_or(0, |child| child.incarnation);
+        ChildKey { role: Role::Steward, id: 0, incarnation }
     }
 
     /// Whatever time brings: restarts, the next phase, deadlines, seconds to show.

@@ -129,7 +129,7 @@ impl Periods {
             for bucket in beyond.into_values() {
                 let last = self.open.entry(count - 1).or_default();
                 last.counters = sum(last.counters, bucket.counters);
-                let _ = last.latencies.merge(&bucket.latencies);
+                last.latencies.add_latencies(&bucket.latencies);
                 last.backlog_change += bucket.backlog_change;
             }
         }

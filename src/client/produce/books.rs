@@ -137,6 +137,12 @@ impl ProducerBooks {
         self.cutter.counters.of_mut(phase).unsent += messages;
     }
 
+    /// Messages whose outcome the client library did not tell before the end. They are counted with
+    /// the measured phase, in which nearly all of them were due.
+    pub fn without_outcome(&mut self, messages: u64) {
+        self.cutter.counters.of_mut(LoadPhase::Measure).unknown += messages;
+    }
+
     /// Number of the stream's next probe; `None` if its path is proved.
     pub fn probe(&mut self, turn: usize) -> Option<u64> {
         let stream = &mut self.streams[turn];

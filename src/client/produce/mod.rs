@@ -6,6 +6,8 @@
 
 pub mod books;
 
+use std::time::Duration;
+
 use crate::client::Command;
 use crate::client::mailbox::Inbox;
 use books::ProducerBooks;
@@ -23,6 +25,9 @@ const BURST: u32 = 64;
 /// How far behind a client may be at the end of a segment and still send what is due. It covers a
 /// late wake-up; who is further behind could not keep up, and a run ends on time.
 const CLOSING_GRACE_NANOS: u64 = 10_000_000;
+
+/// How long the client library may take to tell the outcomes of what was given up.
+const OUTCOMES_WITHIN: Duration = Duration::from_millis(300);
 
 /// Everything one producer thread owns.
 pub struct ProduceLoop<P> {
@@ -207,15 +212,20 @@ impl<P: Producer> ProduceLoop<P> {
         }
     }
 
+    /// Ends the books: what has no outcome yet is given up, and what it came to is unknown.
     fn finish(mut self) {
-        let now = Instant::now();
-        for pace in self.paces.drain(..) {
+        for pace in std::mem::take(&mut self.paces) {
             self.books.unsent(pace.phase, pace.unsent());
         }
-        self.producer.poll(Instant::default(), &mut |stamp, outcome| {
-            self.books.outcome(stamp, outcome);
-        });
-        self.books.cut(now);
+        if self.producer.in_flight() > 0 {
+            self.producer.abandon();
+        }
+        let deadline = Instant::now() + OUTCOMES_WITHIN;
+        while self.producer.in_flight() > 0 && Instant::now() < deadline {
+            self.poll(deadline);
+        }
+        self.books.without_outcome(self.producer.in_flight());
+        self.books.cut(Instant::now());
         self.complain();
         self.books.say(FromClient::Finished);
     }

@@ -1,6 +1,120 @@
-//! Apache Kafka through librdkafka.
+//! Apache Kafka, and what speaks its protocol, through librdkafka.
 //!
-//! The message path talks to the C library directly (one small module holds what is unsafe);
-//! everything else goes through rdkafka's safe interface.
+//! The message path talks to the C library directly (`raw` holds what is unsafe); everything else
+//! goes through rdkafka's safe interface.
 
+pub mod admin;
 pub mod properties;
+mod raw;
+
+use admin::KafkaAdmin;
+use raw::consumer::RawConsumer;
+use raw::producer::RawProducer;
+
+use super::{
+    Consumer, ConsumerEvents, ConsumerOptions, Driver, DriverError, Outcome, Outgoing, Partition,
+    Producer, ProducerOptions, SendError,
+};
+use crate::clock::Instant;
+use crate::config::KafkaConfig;
+use properties::Prepared;
+
+/// Kafka, configured.
+#[derive(Clone)]
+pub struct KafkaDriver {
+    prepared: Prepared,
+    replication_factor: i16,
+}
+
+impl KafkaDriver {
+    /// A driver with the settings of a driver file.
+    ///
+    /// # Errors
+    /// All settings that are wrong, in one text; the command line has checked them before.
+    pub fn from_config(config: &KafkaConfig) -> Result<Self, DriverError> {
+        let prepared = properties::prepare(config).map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            DriverError(texts.join("; "))
+        })?;
+        Ok(Self { prepared, replication_factor: config.replication_factor })
+    }
+}
+
+/// Settings with the client's name among them.
+fn named(settings: &[(String, String)], client_id: &str) -> Vec<(String, String)> {
+    let mut settings = settings.to_vec();
+    settings.push(("client.id".to_owned(), client_id.to_owned()));
+    settings
+}
+
+impl Driver for KafkaDriver {
+    type Producer = KafkaProducer;
+    type Consumer = KafkaConsumer;
+    type Admin = KafkaAdmin;
+
+    fn producer(&self, options: &ProducerOptions<'_>) -> Result<KafkaProducer, DriverError> {
+        let settings = named(&self.prepared.clients.producer, options.client_id);
+        RawProducer::new(&settings, options).map(KafkaProducer)
+    }
+
+    fn consumer(&self, options: &ConsumerOptions<'_>) -> Result<KafkaConsumer, DriverError> {
+        let settings = named(&self.prepared.clients.consumer, options.client_id);
+        RawConsumer::new(&settings, options).map(KafkaConsumer)
+    }
+
+    fn admin(&self) -> Result<KafkaAdmin, DriverError> {
+        let settings = named(&self.prepared.clients.admin, "omb-steward");
+        KafkaAdmin::new(&settings, &self.prepared.topic, self.replication_factor)
+    }
+}
+
+/// Sends messages.
+pub struct KafkaProducer(RawProducer);
+
+impl Producer for KafkaProducer {
+    #[inline]
+    fn send(&mut self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        self.0.send(message)
+    }
+
+    fn poll(&mut self, until: Instant, sink: &mut dyn FnMut(&[u8], Outcome<'_>)) {
+        self.0.poll(until, sink);
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.0.in_flight()
+    }
+
+    fn abandon(&mut self) {
+        self.0.abandon();
+    }
+
+    fn complaints(&mut self) -> Vec<String> {
+        self.0.complaints()
+    }
+}
+
+/// Receives messages.
+pub struct KafkaConsumer(RawConsumer);
+
+impl Consumer for KafkaConsumer {
+    fn poll(&mut self, until: Instant, events: &mut dyn ConsumerEvents) {
+        self.0.poll(until, events);
+    }
+
+    fn commit(&mut self, positions: &[(Partition, u64)]) {
+        self.0.commit(positions);
+    }
+
+    fn pause(&mut self, paused: bool) -> Result<(), DriverError> {
+        self.0.pause(paused)
+    }
+
+    fn close(&mut self, until: Instant, events: &mut dyn ConsumerEvents) {
+        self.0.close(until, events);
+    }
+
+    fn complaints(&mut self) -> Result<Vec<String>, DriverError> {
+        self.0.complaints()
+    }
+}

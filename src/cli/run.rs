@@ -1,0 +1,44 @@
+//! `omb run`: from the command line to a run, and from its end to an exit code.
+
+use super::{RunArgs, settle};
+use crate::config::System;
+use crate::supervisor::{self, Ended, Options};
+
+/// Runs what the command line asks for; the exit code.
+pub fn run(args: RunArgs) -> u8 {
+    let settled = match settle(&args.inputs) {
+        Ok(settled) => settled,
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("omb: {problem}");
+            }
+            return Ended::Usage.code();
+        }
+    };
+    let System::Kafka(_) = settled.driver.system;
+    let compressed = settled
+        .kafka
+        .clients
+        .producer
+        .iter()
+        .any(|(key, value)| key.starts_with("compression") && value != "none");
+    let stem = args.inputs.workload.file_stem().unwrap_or_default();
+    let options = Options {
+        workload_stem: stem.to_string_lossy().into_owned(),
+        workload: settled.workload,
+        driver: settled.driver,
+        topic: args.inputs.topic,
+        keep_topics: args.keep_topics,
+        compressed,
+        notes: settled.kafka.notes,
+        output: args.output,
+        samples: args.samples,
+    };
+    match supervisor::run(options) {
+        Ok(ended) => ended.code(),
+        Err(error) => {
+            eprintln!("omb: {error:#}");
+            Ended::Failed.code()
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! A group consumer over the client library's C interface.
+
+use std::collections::HashSet;
+use std::ffi::{CStr, c_void};
+use std::ptr;
+use std::time::Duration;
+
+use rdkafka::bindings as sys;
+use sys::rd_kafka_resp_err_t as ErrorCode;
+
+use super::{ANY_PARTITION, Bell, Complaints, Conf, bytes, c_string, error_text, from_c, stamp_header};
+use crate::clock::Instant;
+use crate::driver::{
+    ConsumerEvents, ConsumerOptions, DriverError, Incoming, Partition, STAMP_LEN,
+};
+
+/// Messages taken from the library at once.
+const BATCH: usize = 1_000;
+
+/// How long a commit may keep a revocation waiting.
+const COMMIT_WITHIN: Duration = Duration::from_secs(2);
+
+/// What callbacks find behind their opaque pointer.
+#[repr(C)]
+struct Shared {
+    complaints: Complaints,
+    topics: Vec<String>,
+    owned: HashSet<Partition>,
+    /// Partitions were taken away while the current batch was put together.
+    revoked: bool,
+    paused: bool,
+    fatal: Option<String>,
+    /// Who wants to know what happens, while a poll is under way.
+    events: Option<*mut (dyn ConsumerEvents + 'static)>,
+}
+
+impl Shared {
+    fn partition(&self, topic: &str, partition: i32) -> Option<Partition> {
+        let topic = self.topics.iter().position(|name| name == topic)? as u32;
+        Some(Partition { topic, partition: u32::try_from(partition).ok()? })
+    }
+}
+
+/// A consumer client, its queue, and the topics it has seen.
+pub struct RawConsumer {
+    client: *mut sys::rd_kafka_t,
+    bell: Bell,
+    wake: std::os::fd::RawFd,
+    shared: *mut Shared,
+    batch: Vec<*mut sys::rd_kafka_message_t>,
+    /// Topic handles as they come with messages: (handle, index).
+    handles: Vec<(*mut sys::rd_kafka_topic_t, u32)>,
+    last_handle: usize,
+}
+
+impl RawConsumer {
+    /// Connects and joins the group, in the background.
+    pub fn new(
+        settings: &[(String, String)],
+        options: &ConsumerOptions<'_>,
+    ) -> Result<Self, DriverError> {
+        let mut conf = Conf::new(settings)?;
+        conf.set("group.id", options.group)?;
+        // SAFETY: the conf is live and the callbacks have the signatures the library asks for.
+        unsafe {
+            sys::rd_kafka_conf_set_rebalance_cb(conf.0, Some(on_rebalance));
+            sys::rd_kafka_conf_set_offset_commit_cb(conf.0, Some(on_commit));
+        }
+        let shared = Box::into_raw(Box::new(Shared {
+            complaints: Complaints::default(),
+            topics: options.topics.to_vec(),
+            owned: HashSet::new(),
+            revoked: false,
+            paused: false,
+            fatal: None,
+            events: None,
+        }));
+        let made = conf.client(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, shared.cast());
+        let client = made.inspect_err(|_| {
+            // SAFETY: no client has the pointer.
+            drop(unsafe { Box::from_raw(shared) });
+        })?;
+        // SAFETY: the client is live.
+        let queue = unsafe {
+            sys::rd_kafka_poll_set_consumer(client);
+            sys::rd_kafka_queue_get_consumer(client)
+        };
+        let consumer = Self {
+            client,
+            bell: Bell::on(queue)?,
+            wake: options.wake,
+            shared,
+            batch: vec![ptr::null_mut(); BATCH],
+            handles: Vec::new(),
+            last_handle: 0,
+        };
+        let topics = List::new(options.topics.len());
+        for topic in options.topics {
+            topics.add(topic, ANY_PARTITION, None)?;
+        }
+        // SAFETY: client and list are live; the list is copied.
+        let error = unsafe { sys::rd_kafka_subscribe(client, topics.0) };
+        if error != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(DriverError(format!("cannot subscribe: {}", error_text(error))));
+        }
+        Ok(consumer)
+    }
+
+    /// See [`crate::driver::Consumer::poll`].
+    pub fn poll(&mut self, until: Instant, events: &mut dyn ConsumerEvents) {
+        self.bell.clear();
+        if self.serve(events) == 0 && until.0 > 0 {
+            self.bell.wait(self.wake, until);
+            self.bell.clear();
+            self.serve(events);
+        }
+    }
+
+    /// Serves all that is there, in batches, until the queue was seen empty or enough was served
+    /// for the owner to look at its clock; how many messages.
+    fn serve(&mut self, events: &mut dyn ConsumerEvents) -> usize {
+        let mut served = 0;
+        for _ in 0..8 {
+            let taken = self.serve_batch(events);
+            served += taken;
+            if taken < BATCH {
+                break;
+            }
+        }
+        served
+    }
+
+    fn serve_batch(&mut self, events: &mut dyn ConsumerEvents) -> usize {
+        let pointer: *mut (dyn ConsumerEvents + '_) = events;
+        // SAFETY: only the lifetime is changed, and the pointer is taken back before the lifetime
+        // of `events` ends; `events` itself is not used meanwhile. Callbacks run inside the call,
+        // on this thread. The batch has the size that is said. A timeout of 0 takes what is there;
+        // any other would wait for the batch to be full.
+        let taken = unsafe {
+            (*self.shared).revoked = false;
+            (*self.shared).events = Some(std::mem::transmute::<
+                *mut (dyn ConsumerEvents + '_),
+                *mut (dyn ConsumerEvents + 'static),
+            >(pointer));
+            let taken = sys::rd_kafka_consume_batch_queue(
+                self.bell.queue,
+                0,
+                self.batch.as_mut_ptr(),
+                self.batch.len(),
+            );
+            (*self.shared).events = None;
+            usize::try_from(taken).unwrap_or(0)
+        };
+        if taken > 0 {
+            events.batch(Instant::now());
+        }
+        for index in 0..taken {
+            let message = self.batch[index];
+            // SAFETY: the library gave us this message; it is valid until destroyed, once, here.
+            unsafe {
+                self.hand_out(message, events);
+                sys::rd_kafka_message_destroy(message);
+            }
+        }
+        taken
+    }
+
+    /// # Safety
+    /// `message` is valid.
+    #[inline]
+    unsafe fn hand_out(
+        &mut self,
+        message: *const sys::rd_kafka_message_t,
+        events: &mut dyn ConsumerEvents,
+    ) {
+        // SAFETY: the caller says so; no callback runs now, so `shared` is ours.
+        let (of, shared) = unsafe { (&*message, &mut *self.shared) };
+        if of.err != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
+            // SAFETY: an error message's payload is its text, ending in 0.
+            let text = from_c(unsafe { sys::rd_kafka_message_errstr(message) });
+            return complain(shared, of.err, &text);
+        }
+        let Some(topic) = self.topic(of.rkt) else { return };
+        let partition = Partition { topic, partition: of.partition.max(0) as u32 };
+        // SAFETY: as above.
+        let shared = unsafe { &*self.shared };
+        // Taken before a revocation and handed out after it: not reported, not committed, and so
+        // left to the next owner.
+        if shared.revoked && !shared.owned.contains(&partition) {
+            return;
+        }
+        // SAFETY: payload and headers belong to the message.
+        let (payload, header) = unsafe {
+            let payload = bytes(of.payload, of.len);
+            let small = payload.len() < STAMP_LEN;
+            (payload, if small { stamp_header(message) } else { None })
+        };
+        let offset = of.offset.max(0) as u64;
+        events.message(&Incoming { partition, offset, payload, header });
+    }
+
+    /// Index of a topic by its handle, which is the same for all messages of a topic.
+    #[inline]
+    fn topic(&mut self, handle: *mut sys::rd_kafka_topic_t) -> Option<u32> {
+        if let Some(&(known, index)) = self.handles.get(self.last_handle)
+            && known == handle
+        {
+            return Some(index);
+        }
+        if let Some(at) = self.handles.iter().position(|&(known, _)| known == handle) {
+            self.last_handle = at;
+            return Some(self.handles[at].1);
+        }
+        // SAFETY: the handle is live; no callback runs now, so `shared` is ours.
+        let (name, shared) = unsafe { (from_c(sys::rd_kafka_topic_name(handle)), &*self.shared) };
+        let index = shared.topics.iter().position(|topic| *topic == name)? as u32;
+        self.handles.push((handle, index));
+        Some(index)
+    }
+
+    /// See [`crate::driver::Consumer::commit`].
+    pub fn commit(&mut self, positions: &[(Partition, u64)]) {
+        // SAFETY: no callback runs now, so `shared` is ours.
+        let shared = unsafe { &mut *self.shared };
+        match List::of(&shared.topics, positions) {
+            Ok(list) => {
+                // SAFETY: client and list are live; the list is copied.
+                let error = unsafe { sys::rd_kafka_commit(self.client, list.0, 1) };
+                if error != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
+                    shared.complaints.add(format!("cannot commit: {}", error_text(error)));
+                }
+            }
+            Err(error) => shared.complaints.add(error.to_string()),
+        }
+    }
+
+    /// See [`crate::driver::Consumer::pause`].
+    pub fn pause(&mut self, paused: bool) -> Result<(), DriverError> {
+        let mut list = ptr::null_mut();
+        // SAFETY: the client is live; the list we are given is ours; no callback runs now.
+        unsafe {
+            (*self.shared).paused = paused;
+            let error = sys::rd_kafka_assignment(self.client, &raw mut list);
+            if error != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return Err(DriverError(format!("cannot pause: {}", error_text(error))));
+            }
+            let list = List(list);
+            if paused {
+                sys::rd_kafka_pause_partitions(self.client, list.0);
+            } else {
+                sys::rd_kafka_resume_partitions(self.client, list.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// See [`crate::driver::Consumer::close`].
+    pub fn close(&mut self, until: Instant, events: &mut dyn ConsumerEvents) {
+        // SAFETY: client and queue are live; an error object is ours to destroy.
+        unsafe {
+            let error = sys::rd_kafka_consumer_close_queue(self.client, self.bell.queue);
+            if !error.is_null() {
+                sys::rd_kafka_error_destroy(error);
+                return;
+            }
+        }
+        loop {
+            self.bell.clear();
+            self.serve(events);
+            // SAFETY: the client is live.
+            let closed = unsafe { sys::rd_kafka_consumer_closed(self.client) } != 0;
+            let now = Instant::now();
+            if closed || now >= until {
+                return;
+            }
+            // The end of the closing itself does not ring.
+            self.bell.wait(-1, until.min(now + Duration::from_millis(5)));
+        }
+    }
+
+    /// See [`crate::driver::Consumer::complaints`].
+    pub fn complaints(&mut self) -> Result<Vec<String>, DriverError> {
+        // SAFETY: no callback runs now, so `shared` is ours.
+        let shared = unsafe { &mut *self.shared };
+        match shared.fatal.take() {
+            Some(text) => Err(DriverError(text)),
+            None => Ok(shared.complaints.take()),
+        }
+    }
+}
+
+impl Drop for RawConsumer {
+    fn drop(&mut self) {
+        // SAFETY: everything was made by this client and is given back once, the client last; the
+        // shared box is freed when no callback can come any more.
+        unsafe {
+            sys::rd_kafka_queue_io_event_enable(self.bell.queue, -1, ptr::null(), 0);
+            sys::rd_kafka_queue_destroy(self.bell.queue);
+            let no_close = sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE;
+            sys::rd_kafka_destroy_flags(self.client, no_close);
+            drop(Box::from_raw(self.shared));
+        }
+    }
+}
+
+/// Notes an error; one after which nothing will be received any more is fatal.
+fn complain(shared: &mut Shared, error: ErrorCode, text: &str) {
+    let text = format!("{} {text}", error_text(error));
+    let fatal = matches!(
+        error,
+        ErrorCode::RD_KAFKA_RESP_ERR__FATAL
+            | ErrorCode::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
+            | ErrorCode::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+    );
+    if fatal {
+        shared.fatal = Some(text);
+    } else {
+        shared.complaints.add(text);
+    }
+}
+
+/// A list of partitions in the library's form.
+struct List(*mut sys::rd_kafka_topic_partition_list_t);
+
+impl List {
+    fn new(size: usize) -> Self {
+        // SAFETY: any size is fine: the list grows.
+        Self(unsafe { sys::rd_kafka_topic_partition_list_new(size as i32) })
+    }
+
+    fn of(topics: &[String], positions: &[(Partition, u64)]) -> Result<Self, DriverError> {
+        let list = Self::new(positions.len());
+        for (partition, position) in positions {
+            if let Some(topic) = topics.get(partition.topic as usize) {
+                list.add(topic, partition.partition as i32, Some(*position))?;
+            }
+        }
+        Ok(list)
+    }
+
+    fn add(&self, topic: &str, partition: i32, offset: Option<u64>) -> Result<(), DriverError> {
+        let name = c_string(topic)?;
+        // SAFETY: the list is live, the name is copied, and the entry returned lies in the list.
+        unsafe {
+            let entry =
+                sys::rd_kafka_topic_partition_list_add(self.0, name.as_ptr(), partition);
+            if let Some(offset) = offset {
+                (*entry).offset = offset as i64;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        // SAFETY: the list is ours, and given back once.
+        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.0) };
+    }
+}
+
+/// The partitions of a list that are of topics we know.
+///
+/// # Safety
+/// `list` is valid.
+unsafe fn partitions(
+    shared: &Shared,
+    list: *const sys::rd_kafka_topic_partition_list_t,
+) -> Vec<Partition> {
+    // SAFETY: the list has `cnt` valid elements.
+    unsafe {
+        (0..(*list).cnt as usize)
+            .filter_map(|index| {
+                let element = &*(*list).elems.add(index);
+                shared.partition(&from_c(element.topic), element.partition)
+            })
+            .collect()
+    }
+}
+
+/// Served by our polls: the group gives or takes partitions.
+unsafe extern "C" fn on_rebalance(
+    client: *mut sys::rd_kafka_t,
+    error: ErrorCode,
+    list: *mut sys::rd_kafka_topic_partition_list_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: the opaque pointer is our `Shared`, which outlives the client; list and client are
+    // valid for the length of this call; `events` is set for the length of the poll we are called
+    // from, and nothing else uses it meanwhile.
+    unsafe {
+        let shared = opaque.cast::<Shared>();
+        let events = (*shared).events;
+        let partitions = partitions(&*shared, list);
+        let protocol = sys::rd_kafka_rebalance_protocol(client);
+        let cooperative = !protocol.is_null() && CStr::from_ptr(protocol) == c"COOPERATIVE";
+        if error == ErrorCode::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            (*shared).owned.extend(&partitions);
+            if let Some(events) = events {
+                (*events).assigned(&partitions);
+            }
+            let assigned = if cooperative {
+                failure(sys::rd_kafka_incremental_assign(client, list))
+            } else {
+                code(sys::rd_kafka_assign(client, list))
+            };
+            note(&mut *shared, "cannot take partitions", assigned);
+            if (*shared).paused {
+                sys::rd_kafka_pause_partitions(client, list);
+            }
+            return;
+        }
+        (*shared).revoked = true;
+        for partition in &partitions {
+            (*shared).owned.remove(partition);
+        }
+        if let Some(events) = events {
+            if sys::rd_kafka_assignment_lost(client) != 0 {
+                (*events).lost(&partitions);
+            } else {
+                let positions = (*events).revoked(&partitions);
+                let committed = commit_now(client, &(*shared).topics, &positions);
+                note(&mut *shared, "cannot commit what is revoked", committed);
+            }
+        }
+        let unassigned = if cooperative {
+            failure(sys::rd_kafka_incremental_unassign(client, list))
+        } else {
+            code(sys::rd_kafka_assign(client, ptr::null()))
+        };
+        note(&mut *shared, "cannot give up partitions", unassigned);
+    }
+}
+
+/// Commits and waits for the answer, but not for ever.
+///
+/// # Safety
+/// `client` is valid.
+unsafe fn commit_now(
+    client: *mut sys::rd_kafka_t,
+    topics: &[String],
+    positions: &[(Partition, u64)],
+) -> Option<String> {
+    if positions.is_empty() {
+        return None;
+    }
+    let list = match List::of(topics, positions) {
+        Ok(list) => list,
+        Err(error) => return Some(error.to_string()),
+    };
+    // SAFETY: client, list and queue are live; the answer comes as an event on our queue, and
+    // queue and event are given back.
+    unsafe {
+        let queue = sys::rd_kafka_queue_new(client);
+        let asked = sys::rd_kafka_commit_queue(client, list.0, queue, None, ptr::null_mut());
+        let mut result = code(asked);
+        if result.is_none() {
+            let event = sys::rd_kafka_queue_poll(queue, COMMIT_WITHIN.as_millis() as i32);
+            if event.is_null() {
+                result = Some(format!("no answer within {} s", COMMIT_WITHIN.as_secs()));
+            } else {
+                result = code(sys::rd_kafka_event_error(event));
+                sys::rd_kafka_event_destroy(event);
+            }
+        }
+        sys::rd_kafka_queue_destroy(queue);
+        result
+    }
+}
+
+/// Served by our polls: what became of a commit.
+unsafe extern "C" fn on_commit(
+    _: *mut sys::rd_kafka_t,
+    error: ErrorCode,
+    _: *mut sys::rd_kafka_topic_partition_list_t,
+    opaque: *mut c_void,
+) {
+    // A rebalance in between makes commits void: the new owner reads again what was not committed.
+    let expected = matches!(
+        error,
+        ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR
+            | ErrorCode::RD_KAFKA_RESP_ERR__NO_OFFSET
+            | ErrorCode::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION
+            | ErrorCode::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID
+            | ErrorCode::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS
+    );
+    if !expected {
+        // SAFETY: the opaque pointer is our `Shared`, which outlives the client.
+        let shared = unsafe { &mut *opaque.cast::<Shared>() };
+        note(shared, "a commit failed", code(error));
+    }
+}
+
+fn note(shared: &mut Shared, what: &str, failure: Option<String>) {
+    if let Some(failure) = failure {
+        shared.complaints.add(format!("{what}: {failure}"));
+    }
+}
+
+fn code(error: ErrorCode) -> Option<String> {
+    (error != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| error_text(error))
+}
+
+/// The text of an error object, which is destroyed.
+///
+/// # Safety
+/// `error` is null or valid, and not used any more.
+unsafe fn failure(error: *mut sys::rd_kafka_error_t) -> Option<String> {
+    if error.is_null() {
+        return None;
+    }
+    // SAFETY: the caller says so.
+    unsafe {
+        let text = from_c(sys::rd_kafka_error_string(error));
+        sys::rd_kafka_error_destroy(error);
+        Some(text)
+    }
+}

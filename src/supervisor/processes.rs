@@ -1,0 +1,322 @@
+//! The children as processes: started, listened to, waited for, remembered.
+//!
+//! Everything that happens to them arrives on one channel. A child's death is told only after all
+//! it said has been heard: its exit can overtake frames that are still in its socket.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use super::event::{ChildKey, Death, Event};
+use super::machine::signal_name;
+use crate::report::Process;
+use crate::wire::{
+    Connection, Door, FromChild, Order, PROTOCOL, Reply, Role, ToChild, read_frame, write_frame,
+};
+
+/// The file that started this process, also when it was replaced since.
+const OURSELVES: &str = "/proc/self/exe";
+
+/// Lines of a dead child's stderr that are told with its death.
+const LAST_WORDS: usize = 3;
+
+/// How long a write to a child may block: it reads all the time, unless something stopped it.
+const WRITE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What comes from the threads that listen.
+pub enum Happening {
+    /// For the state machine.
+    Event(Event),
+    /// A process connected and said hello.
+    Arrived(ChildKey, i32, Connection),
+    /// A child has closed its socket; why, if it was not in good order.
+    Closed(ChildKey, Option<String>),
+    /// A child wrote a line to stderr.
+    Line(ChildKey, String),
+    /// A process ended.
+    Died(ChildKey, Ending),
+}
+
+/// How a process ended, and what it used.
+pub struct Ending {
+    how: String,
+    last_words: Vec<String>,
+    cpu_seconds: f64,
+    max_rss_bytes: u64,
+}
+
+struct Running {
+    pid: i32,
+    record: usize,
+    connection: Option<Connection>,
+    /// Why its socket was closed, if it was not in good order.
+    fault: Option<String>,
+    /// It is dead, but its socket is not read to the end yet.
+    death: Option<Death>,
+}
+
+/// The children of one run.
+pub struct Processes {
+    sender: Sender<Happening>,
+    socket: PathBuf,
+    running: HashMap<ChildKey, Running>,
+    records: Vec<Process>,
+    steward: Option<ChildStdin>,
+}
+
+impl Processes {
+    /// Opens the door at `socket`; what happens goes to `sender`.
+    ///
+    /// # Errors
+    /// Where the socket can't be made.
+    pub fn open(socket: &Path, sender: Sender<Happening>) -> io::Result<Self> {
+        let door = Door::open(socket)?;
+        let arrivals = sender.clone();
+        thread("door", move || {
+            for connection in door.connections().flatten() {
+                let sender = arrivals.clone();
+                // A visitor that says nothing costs a thread, and nothing else.
+                if thread("visitor", move || listen(connection, &sender)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self {
+            sender,
+            socket: socket.to_owned(),
+            running: HashMap::new(),
+            records: Vec::new(),
+            steward: None,
+        })
+    }
+
+    /// Starts a child. Must be called from the main thread: children die with the thread that
+    /// started them.
+    ///
+    /// # Errors
+    /// Where the system has no room for another process.
+    pub fn spawn(&mut self, key: ChildKey) -> io::Result<()> {
+        let mut command = Command::new(OURSELVES);
+        command.arg0("omb").arg(key.role.name()).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped());
+        if key.role == Role::Steward {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            // SAFETY: setsid is async-signal-safe and touches nothing of ours.
+            unsafe {
+                command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(io::Error::from));
+            }
+        } else {
+            command.arg("--socket").arg(&self.socket);
+            command.arg("--id").arg(key.id.to_string());
+            command.arg("--incarnation").arg(key.incarnation.to_string());
+            command.process_group(0);
+        }
+        let mut child = command.spawn()?;
+        let pid = child.id() as i32;
+        if let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) {
+            self.steward = Some(stdin);
+            hear_steward(stdout, self.sender.clone())?;
+        }
+        if let Some(stderr) = child.stderr.take() {
+            let sender = self.sender.clone();
+            thread("waiter", move || wait(key, pid, stderr, &sender))?;
+        }
+        self.running.insert(
+            key,
+            Running { pid, record: self.records.len(), connection: None, fault: None, death: None },
+        );
+        self.records.push(Process {
+            role: key.role.name(),
+            id: key.id,
+            incarnation: u32::from(key.incarnation),
+            pid,
+            ended: None,
+            cpu_seconds: 0.0,
+            max_rss_bytes: 0,
+        });
+        Ok(())
+    }
+
+    /// Turns what happened into an event for the state machine, if it is one.
+    pub fn digest(&mut self, happening: Happening) -> Option<Event> {
+        match happening {
+            Happening::Event(event) => Some(event),
+            Happening::Arrived(key, pid, connection) => {
+                let running = self.running.get_mut(&key).filter(|running| running.pid == pid)?;
+                running.connection = Some(connection);
+                Some(Event::Joined(key))
+            }
+            Happening::Line(key, line) => Some(Event::Frame(key, FromChild::Note(line))),
+            Happening::Closed(key, fault) => {
+                let running = self.running.get_mut(&key)?;
+                running.connection = None;
+                running.fault = fault;
+                if running.fault.is_some() && running.death.is_none() {
+                    kill(running.pid, libc::SIGKILL);
+                }
+                let death = running.death.take()?;
+                self.buried(key, death)
+            }
+            Happening::Died(key, ending) => {
+                let running = self.running.get_mut(&key)?;
+                let record = &mut self.records[running.record];
+                record.ended = Some(ending.how.clone());
+                record.cpu_seconds = ending.cpu_seconds;
+                record.max_rss_bytes = ending.max_rss_bytes;
+                let death = Death { how: ending.how, last_words: ending.last_words };
+                if running.connection.is_some() {
+                    running.death = Some(death);
+                    return None;
+                }
+                self.buried(key, death)
+            }
+        }
+    }
+
+    fn buried(&mut self, key: ChildKey, mut death: Death) -> Option<Event> {
+        let running = self.running.remove(&key)?;
+        if key.role == Role::Steward {
+            self.steward = None;
+        }
+        death.last_words.extend(running.fault);
+        Some(Event::Exited(key, death))
+    }
+
+    /// Tells a child something. One that doesn't listen is killed.
+    pub fn tell(&mut self, key: ChildKey, message: &ToChild) {
+        if let Some(running) = self.running.get(&key)
+            && let Some(connection) = &running.connection
+            && let Err(error) = connection.send(message)
+            && matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        {
+            kill(running.pid, libc::SIGKILL);
+        }
+    }
+
+    /// Gives the steward an order. Where it is dead, its death is on the way.
+    pub fn order(&mut self, order: &Order) {
+        if let Some(pipe) = &self.steward {
+            let _ = write_frame(pipe, order);
+        }
+    }
+
+    /// Closes the steward's pipe.
+    pub fn orphan_steward(&mut self) {
+        self.steward = None;
+    }
+
+    /// Sends a signal to a child.
+    pub fn kill(&self, key: ChildKey, signal: i32) {
+        if let Some(running) = self.running.get(&key) {
+            kill(running.pid, signal);
+        }
+    }
+
+    /// All processes so far, in the order of their starts.
+    pub fn records(&self) -> &[Process] {
+        &self.records
+    }
+}
+
+/// A child that is not waited for yet can't have given its number to another process.
+fn kill(pid: i32, signal: i32) {
+    if let Ok(signal) = nix::sys::signal::Signal::try_from(signal) {
+        // It fails where the child is dead already.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
+    }
+}
+
+/// Hears a visitor to its end, if it is a child of this version.
+fn listen(connection: Connection, sender: &Sender<Happening>) {
+    let Ok(pid) = connection.peer() else { return };
+    let Ok(Some(FromChild::Hello(hello))) = connection.receive() else { return };
+    if hello.protocol != PROTOCOL || connection.limit_writes(WRITE_WITHIN).is_err() {
+        return;
+    }
+    let key = ChildKey { role: hello.role, id: hello.id, incarnation: hello.incarnation };
+    let say = |happening| sender.send(happening).is_ok();
+    if !say(Happening::Arrived(key, pid, connection.clone())) {
+        return;
+    }
+    let fault = loop {
+        match connection.receive::<FromChild>() {
+            Ok(Some(frame)) => {
+                if !say(Happening::Event(Event::Frame(key, frame))) {
+                    return;
+                }
+            }
+            Ok(None) => break None,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                break Some(format!("it sent {error}"));
+            }
+            // Killed in the middle of a frame: its death says more.
+            Err(_) => break None,
+        }
+    };
+    say(Happening::Closed(key, fault));
+}
+
+fn hear_steward(stdout: ChildStdout, sender: Sender<Happening>) -> io::Result<()> {
+    thread("steward", move || {
+        let mut stdout = BufReader::new(stdout);
+        while let Ok(Some(reply)) = read_frame::<Reply>(&mut stdout) {
+            if sender.send(Happening::Event(Event::Reply(reply))).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Reads a child's stderr to its end, then waits for it.
+fn wait(key: ChildKey, pid: i32, stderr: ChildStderr, sender: &Sender<Happening>) {
+    let mut last_words: Vec<String> = Vec::new();
+    for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if line.is_empty() {
+            continue;
+        }
+        if last_words.len() == LAST_WORDS {
+            last_words.remove(0);
+        }
+        last_words.push(line.clone());
+        // Where nobody listens any more the run is over.
+        let _ = sender.send(Happening::Line(key, line));
+    }
+    let (how, cpu_seconds, max_rss_bytes) = wait_for(pid);
+    let ending = Ending { how, last_words, cpu_seconds, max_rss_bytes };
+    let _ = sender.send(Happening::Died(key, ending));
+}
+
+/// Waits for a child: (how it ended, processor seconds, largest resident set in bytes).
+fn wait_for(pid: i32) -> (String, f64, u64) {
+    let mut status = 0;
+    // SAFETY: all zeros is a valid rusage: it is plain numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both pointers are to live variables of the right types.
+        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+        if waited == pid {
+            break;
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return ("unknown: the system knows no such child".to_owned(), 0.0, 0);
+        }
+    }
+    let how = if libc::WIFSIGNALED(status) {
+        let signal = libc::WTERMSIG(status);
+        format!("signal {signal} ({})", signal_name(signal))
+    } else {
+        format!("exit {}", libc::WEXITSTATUS(status))
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    let kibibytes = usage.ru_maxrss.max(0) as u64;
+    (how, seconds(usage.ru_utime) + seconds(usage.ru_stime), kibibytes * 1024)
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
+}

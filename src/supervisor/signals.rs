@@ -1,0 +1,42 @@
+//! Signals for the run, as events.
+
+use std::sync::mpsc::Sender;
+
+use anyhow::Context;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::event::Event;
+use super::processes::Happening;
+
+/// Handles SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored, and SIGHUP
+/// unless it was ignored from the start, as by `nohup`.
+///
+/// # Errors
+/// Where signals can't be handled.
+pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
+    let mut handled = vec![SIGINT, SIGTERM];
+    if !ignored(SIGHUP) {
+        handled.push(SIGHUP);
+    }
+    let mut signals = Signals::new(handled).context("cannot handle signals")?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if sender.send(Happening::Event(Event::Signal(signal))).is_err() {
+                    return;
+                }
+            }
+        })
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
+/// Whether this process ignores a signal.
+fn ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
