@@ -26,5 +26,10 @@ fn main() -> ExitCode {
 }
 
 fn seat(role: Role, child: Child) -> Seat {
-    Seat { socket: child.socket, role, id: child.id, incarnation: child.incarnation }
+    Seat {
+        socket: child.socket,
+        role,
+        id: child.id,
+        incarnation: child.incarnation,
+    }
 }

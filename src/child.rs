@@ -47,7 +47,10 @@ pub fn join(seat: &Seat) -> anyhow::Result<Connection> {
     // If the supervisor died before the system was told to watch it, the parent is another now.
     let (peer, parent) = (connection.peer()?, nix::unistd::getppid().as_raw());
     if peer != parent {
-        bail!("process {peer} listens at {}, but my parent is {parent}", seat.socket.display());
+        bail!(
+            "process {peer} listens at {}, but my parent is {parent}",
+            seat.socket.display()
+        );
     }
     let hello = Hello {
         protocol: PROTOCOL,
@@ -55,7 +58,9 @@ pub fn join(seat: &Seat) -> anyhow::Result<Connection> {
         id: seat.id,
         incarnation: seat.incarnation,
     };
-    connection.send(&FromChild::Hello(hello)).context("the supervisor is gone")?;
+    connection
+        .send(&FromChild::Hello(hello))
+        .context("the supervisor is gone")?;
     Ok(connection)
 }
 
@@ -85,10 +90,12 @@ pub fn leave_on_sigterm(leave: impl FnOnce() + Send + 'static) -> anyhow::Result
 
 /// Ends the process after [`LEAVE_DEADLINE`], unless it has ended by itself.
 pub fn end_soon() {
-    let watchdog = std::thread::Builder::new().name("watchdog".to_owned()).spawn(|| {
-        std::thread::sleep(LEAVE_DEADLINE);
-        exit_now(128 + SIGTERM);
-    });
+    let watchdog = std::thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(|| {
+            std::thread::sleep(LEAVE_DEADLINE);
+            exit_now(128 + SIGTERM);
+        });
     if watchdog.is_err() {
         exit_now(128 + SIGTERM);
     }

@@ -13,8 +13,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::config::{Overrides, parse_count, parse_duration, parse_memory, parse_rate, parse_size};
 
-pub use check::{Settled, check, settle};
 pub use broker::broker;
+pub use check::{Settled, check, settle};
 pub use run::run;
 
 const EXIT_CODES: &str = "\

@@ -1,4 +1,6 @@
 //! x
 use super::BrokerArgs;
 /// x
-pub fn broker(_args: &BrokerArgs) -> u8 { 1 }
+pub fn broker(_args: &BrokerArgs) -> u8 {
+    1
+}

@@ -57,7 +57,10 @@ impl Cutter {
         }
         fill(&mut delta);
         self.cuts += 1;
-        self.say(FromClient::Delta { cut: self.cuts, delta });
+        self.say(FromClient::Delta {
+            cut: self.cuts,
+            delta,
+        });
         if let Some(grid) = self.grid {
             self.slot = grid.slot(now);
             self.next = grid.start(Slot(self.slot.0 + 1));

@@ -37,9 +37,18 @@ pub struct Inbox {
 pub fn mailbox() -> io::Result<(Mailbox, Inbox)> {
     let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
     let event = EventFd::from_value_and_flags(0, flags)?;
-    let bell = Arc::new(Bell { event, rung: AtomicBool::new(false) });
+    let bell = Arc::new(Bell {
+        event,
+        rung: AtomicBool::new(false),
+    });
     let (sender, receiver) = channel();
-    Ok((Mailbox { sender, bell: bell.clone() }, Inbox { receiver, bell }))
+    Ok((
+        Mailbox {
+            sender,
+            bell: bell.clone(),
+        },
+        Inbox { receiver, bell },
+    ))
 }
 
 impl Mailbox {
@@ -62,7 +71,11 @@ impl Inbox {
     /// The next command, if there is one. Costs one load when there is none.
     #[inline]
     pub fn take(&self) -> Option<Command> {
-        if self.bell.rung.load(Ordering::Acquire) { self.look() } else { None }
+        if self.bell.rung.load(Ordering::Acquire) {
+            self.look()
+        } else {
+            None
+        }
     }
 
     #[cold]

@@ -122,9 +122,9 @@ impl Reporter {
                 Ok(())
             }
             FromClient::Ready => self.connection.send(&FromChild::ClientReady(client)),
-            FromClient::Probed(subscription, topic) => {
-                self.connection.send(&FromChild::Probed(vec![(subscription, topic)]))
-            }
+            FromClient::Probed(subscription, topic) => self
+                .connection
+                .send(&FromChild::Probed(vec![(subscription, topic)])),
             FromClient::Note(text) => self.connection.send(&FromChild::Note(text)),
             FromClient::Failed(text) => {
                 self.write_deltas()?;

@@ -66,7 +66,9 @@ fn serve(connection: Connection, clients: Clients) -> anyhow::Result<()> {
         let (leaving, mailboxes) = (leaving.clone(), clients.mailboxes.clone());
         move || {
             leaving.store(true, Ordering::Release);
-            mailboxes.iter().for_each(|mailbox| mailbox.send(Command::Finish(LEAVE_AT_ONCE)));
+            mailboxes
+                .iter()
+                .for_each(|mailbox| mailbox.send(Command::Finish(LEAVE_AT_ONCE)));
         }
     };
     child::leave_on_sigterm(leave.clone())?;
@@ -82,7 +84,9 @@ fn serve(connection: Connection, clients: Clients) -> anyhow::Result<()> {
                 ToChild::Finish => Command::Finish(LEAVE_WITHIN),
                 ToChild::Produce(_) | ToChild::Consume(_) | ToChild::Serve(_) => continue,
             };
-            mailboxes.iter().for_each(|mailbox| mailbox.send(command.clone()));
+            mailboxes
+                .iter()
+                .for_each(|mailbox| mailbox.send(command.clone()));
         }
         // The end of the socket means the same as SIGTERM.
         child::end_soon();
@@ -107,9 +111,12 @@ fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Client
         let (mailbox, inbox) = mailbox().context("cannot make a mailbox")?;
         mailboxes.push(mailbox);
         let first_stream = client.streams.first().map_or(0, |&(stream, _)| stream);
-        let payloads =
-            Payloads::new(&assignment.payload, assignment.message_size, u64::from(first_stream))
-                .map_err(anyhow::Error::msg)?;
+        let payloads = Payloads::new(
+            &assignment.payload,
+            assignment.message_size,
+            u64::from(first_stream),
+        )
+        .map_err(anyhow::Error::msg)?;
         let cutter = Cutter::new(number as u32, voice.clone());
         let books = ProducerBooks::new(client, seat.incarnation, run, cutter);
         let keys = Keys::new(assignment.keys);
@@ -156,7 +163,10 @@ fn consume(assignment: ConsumerAssignment) -> anyhow::Result<Clients> {
 }
 
 fn stamped(context: &RunContext) -> Run {
-    Run { id: context.run, epoch: context.epoch }
+    Run {
+        id: context.run,
+        epoch: context.epoch,
+    }
 }
 
 fn names(topics: &[crate::wire::Topic]) -> Vec<String> {

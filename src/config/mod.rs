@@ -124,7 +124,9 @@ impl Driver {
     /// Points all clients at this address, in place of any other.
     pub fn point_at(&mut self, address: &str) {
         let System::Kafka(config) = &mut self.system;
-        config.common.retain(|property| property.key != "bootstrap.servers");
+        config
+            .common
+            .retain(|property| property.key != "bootstrap.servers");
         config.common.push(Property {
             key: "bootstrap.servers".to_owned(),
             value: address.to_owned(),

@@ -89,21 +89,36 @@ impl Ledger {
     /// Empty books. `subscribed`: topics of each subscription; `topics`: topic of each logical
     /// producer.
     pub fn new(subscribed: &[Vec<u32>], topics: Vec<u32>) -> Self {
-        let count = subscribed.iter().flatten().max().map_or(0, |&topic| topic as usize + 1);
+        let count = subscribed
+            .iter()
+            .flatten()
+            .max()
+            .map_or(0, |&topic| topic as usize + 1);
         let mut subscribers = vec![Vec::new(); count];
         for (subscription, of_topics) in subscribed.iter().enumerate() {
             for &topic in of_topics {
                 subscribers[topic as usize].push(subscription as u32);
             }
         }
-        let subscriptions = subscribed.iter().map(|_| SubscriptionBook::default()).collect();
-        Self { subscriptions, subscribers, topics }
+        let subscriptions = subscribed
+            .iter()
+            .map(|_| SubscriptionBook::default())
+            .collect();
+        Self {
+            subscriptions,
+            subscribers,
+            topics,
+        }
     }
 
     /// Takes what a producer client reported. Returns how many receptions its acknowledgements
     /// lead to: each message once per subscription of its topic.
     pub fn produced(&mut self, delta: &ProducerDelta) -> u64 {
-        delta.outcomes.iter().map(|outcomes| self.acknowledged(outcomes)).sum()
+        delta
+            .outcomes
+            .iter()
+            .map(|outcomes| self.acknowledged(outcomes))
+            .sum()
     }
 
     fn acknowledged(&mut self, outcomes: &StreamOutcomes) -> u64 {
@@ -139,12 +154,17 @@ impl Ledger {
 
     /// Every acknowledged message is received, or settled as lost, by every subscription.
     pub fn is_drained(&mut self) -> bool {
-        self.subscriptions.iter_mut().all(SubscriptionBook::is_drained)
+        self.subscriptions
+            .iter_mut()
+            .all(SubscriptionBook::is_drained)
     }
 
     /// What each subscription received; what is still pending counts as unread.
     pub fn counts(&self) -> Vec<SubscriptionCounts> {
-        self.subscriptions.iter().map(SubscriptionBook::counts).collect()
+        self.subscriptions
+            .iter()
+            .map(SubscriptionBook::counts)
+            .collect()
     }
 }
 
@@ -153,10 +173,13 @@ impl SubscriptionBook {
         let mut new = ByPhase::default();
         let mut messages = 0;
         let mut redelivered = 0;
-        // Stragglers first: whether an offset was reported before is asked of earlier deltas.
-        for straggler in &delta.stragglers {
-            *new.of_mut(straggler.phase) += self.straggler(straggler);
-        }
+        // Whether an offset was reported before is asked of earlier deltas, whether a message is
+        // known of this one, too.
+        let stragglers: Vec<(&Straggler, bool)> = delta
+            .stragglers
+            .iter()
+            .map(|straggler| (straggler, self.reported(straggler)))
+            .collect();
         for read in &delta.partitions {
             let (read_messages, again) = self.read(read);
             messages += read_messages;
@@ -171,6 +194,9 @@ impl SubscriptionBook {
                 self.counts.lost -= late;
             }
         }
+        for (straggler, reported) in stragglers {
+            *new.of_mut(straggler.phase) += self.straggler(straggler, reported);
+        }
         let received: u64 = new.0.iter().sum();
         self.counts.received += received;
         self.counts.redelivered += redelivered;
@@ -182,15 +208,19 @@ impl SubscriptionBook {
         new
     }
 
+    fn reported(&self, straggler: &Straggler) -> bool {
+        let partition = self.partitions.get(&straggler.partition);
+        partition.is_some_and(|partition| partition.reported.contains(straggler.offset))
+    }
+
     /// 1 if the message is new.
-    fn straggler(&mut self, straggler: &Straggler) -> u64 {
-        let reported = self
-            .partitions
-            .get(&straggler.partition)
-            .is_some_and(|partition| partition.reported.contains(straggler.offset));
+    fn straggler(&mut self, straggler: &Straggler, reported: bool) -> u64 {
         let stream = self.streams.entry(straggler.stream).or_default();
         let at = straggler.sequence;
-        let (fresh, late) = stream.insert(Range { start: at, end: at + 1 });
+        let (fresh, late) = stream.insert(Range {
+            start: at,
+            end: at + 1,
+        });
         self.counts.late += late;
         self.counts.lost -= late;
         if fresh > 0 && !reported {
@@ -216,16 +246,22 @@ impl SubscriptionBook {
 
     /// Settles the oldest chunks of a stream: those read past, and those received in whole.
     fn settle(&mut self, stream: StreamId) {
-        let Some(book) = self.streams.get_mut(&stream) else { return };
+        let Some(book) = self.streams.get_mut(&stream) else {
+            return;
+        };
         while let Some(chunk) = book.pending.front() {
             let passed = |(partition, end): &(TopicPartition, u64)| {
-                self.partitions.get(partition).is_some_and(|book| book.position >= *end)
+                self.partitions
+                    .get(partition)
+                    .is_some_and(|book| book.position >= *end)
             };
             let settled = !chunk.ends.is_empty() && chunk.ends.iter().all(passed);
             if !settled && book.missing(chunk) > 0 {
                 break;
             }
-            let Some(chunk) = book.pending.pop_front() else { break };
+            let Some(chunk) = book.pending.pop_front() else {
+                break;
+            };
             for range in &chunk.sequences {
                 for missing in book.received.gaps(*range) {
                     self.counts.lost += book.lost.insert(missing);
@@ -238,13 +274,18 @@ impl SubscriptionBook {
     fn is_drained(&mut self) -> bool {
         let streams: Vec<StreamId> = self.streams.keys().copied().collect();
         streams.into_iter().for_each(|stream| self.settle(stream));
-        self.streams.values().all(|stream| stream.pending.is_empty())
+        self.streams
+            .values()
+            .all(|stream| stream.pending.is_empty())
     }
 
     fn counts(&self) -> SubscriptionCounts {
         let pending = |book: &StreamBook| book.pending.iter().map(|c| book.missing(c)).sum::<u64>();
         let unread = self.streams.values().map(pending).sum();
-        SubscriptionCounts { unread, ..self.counts }
+        SubscriptionCounts {
+            unread,
+            ..self.counts
+        }
     }
 }
 
@@ -262,8 +303,7 @@ impl StreamBook {
 
     /// Messages of a chunk not received yet.
     fn missing(&self, chunk: &Chunk) -> u64 {
-        let of_range =
-            |range: &Range| range.len() - self.received.overlap(*range);
+        let of_range = |range: &Range| range.len() - self.received.overlap(*range);
         chunk.sequences.iter().map(of_range).sum()
     }
 }
@@ -273,8 +313,14 @@ mod tests {
     use super::*;
     use crate::stats::delta::{LoadPhase, StreamRead};
 
-    const PLACE: TopicPartition = TopicPartition { topic: 0, partition: 0 };
-    const STREAM: StreamId = StreamId { producer: 0, incarnation: 0 };
+    const PLACE: TopicPartition = TopicPartition {
+        topic: 0,
+        partition: 0,
+    };
+    const STREAM: StreamId = StreamId {
+        producer: 0,
+        incarnation: 0,
+    };
 
     fn ledger() -> Ledger {
         Ledger::new(&[vec![0]], vec![0])
@@ -300,7 +346,10 @@ mod tests {
             partitions: vec![PartitionRead {
                 partition: PLACE,
                 position: offset + messages,
-                load: vec![Range { start: offset, end: offset + messages }],
+                load: vec![Range {
+                    start: offset,
+                    end: offset + messages,
+                }],
                 ..PartitionRead::default()
             }],
             streams: vec![StreamRead {
@@ -325,7 +374,10 @@ mod tests {
         assert!(ledger.is_drained());
         ledger.produced(&acked(100, 150, 150));
         assert!(ledger.is_drained());
-        let expected = SubscriptionCounts { received: 150, ..SubscriptionCounts::default() };
+        let expected = SubscriptionCounts {
+            received: 150,
+            ..SubscriptionCounts::default()
+        };
         assert_eq!(ledger.counts(), [expected]);
     }
 
@@ -335,8 +387,11 @@ mod tests {
         ledger.produced(&acked(0, 100, 100));
         ledger.consumed(&read(0, &[range(0, 60)]));
         ledger.consumed(&read(40, &[range(40, 100)]));
-        let expected =
-            SubscriptionCounts { received: 100, redelivered: 20, ..SubscriptionCounts::default() };
+        let expected = SubscriptionCounts {
+            received: 100,
+            redelivered: 20,
+            ..SubscriptionCounts::default()
+        };
         assert_eq!(ledger.counts(), [expected]);
         assert!(ledger.is_drained());
     }
@@ -346,7 +401,10 @@ mod tests {
         let mut ledger = ledger();
         ledger.produced(&acked(0, 100, 100));
         ledger.consumed(&read(0, &[range(0, 50)]));
-        assert_eq!((ledger.counts()[0].lost, ledger.counts()[0].unread), (0, 50));
+        assert_eq!(
+            (ledger.counts()[0].lost, ledger.counts()[0].unread),
+            (0, 50)
+        );
         let mut rest = read(50, &[range(50, 70), range(72, 100)]);
         rest.partitions[0].position = 100;
         ledger.consumed(&rest);
@@ -364,7 +422,10 @@ mod tests {
         ledger.consumed(&read(0, &[range(0, 10)]));
         ledger.consumed(&read(10, &[range(7, 10)]));
         let counts = ledger.counts()[0];
-        assert_eq!((counts.received, counts.duplicates, counts.redelivered), (10, 3, 0));
+        assert_eq!(
+            (counts.received, counts.duplicates, counts.redelivered),
+            (10, 3, 0)
+        );
     }
 
     #[test]
@@ -384,7 +445,10 @@ mod tests {
         delta.stragglers = vec![straggler(3, 4), straggler(2, 5)];
         assert_eq!(ledger.consumed(&delta).0, [0, 5]);
         let counts = ledger.counts()[0];
-        assert_eq!((counts.received, counts.reordered, counts.duplicates), (5, 1, 1));
+        assert_eq!(
+            (counts.received, counts.reordered, counts.duplicates),
+            (5, 1, 1)
+        );
         // The same places again, as after a crash: redelivered, however they come.
         ledger.consumed(&delta);
         let counts = ledger.counts()[0];
@@ -412,10 +476,17 @@ mod tests {
         let (mut seen, mut places) = (std::collections::BTreeSet::new(), 0);
         let (mut redelivered, mut duplicates, mut at) = (0, 0, 0);
         while places < log.len() {
-            at = if random.u8(..) < 50 { random.usize(0..=at) } else { at };
+            at = if random.u8(..) < 50 {
+                random.usize(0..=at)
+            } else {
+                at
+            };
             let end = (at + random.usize(1..40)).min(log.len());
             let mut delta = ConsumerDelta::default();
-            let mut part = PartitionRead { partition: PLACE, ..PartitionRead::default() };
+            let mut part = PartitionRead {
+                partition: PLACE,
+                ..PartitionRead::default()
+            };
             part.position = end as u64;
             part.load = vec![range(at as u64, end as u64)];
             delta.partitions.push(part);
@@ -441,7 +512,11 @@ mod tests {
                 }
             }
             let phase = LoadPhase::WarmUp;
-            delta.streams.push(StreamRead { stream: STREAM, phase, sequences });
+            delta.streams.push(StreamRead {
+                stream: STREAM,
+                phase,
+                sequences,
+            });
             ledger.consumed(&delta);
             places = places.max(end);
             at = end;

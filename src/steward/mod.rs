@@ -51,7 +51,14 @@ pub fn run() -> anyhow::Result<()> {
     let served = KafkaDriver::from_config(config)
         .and_then(|driver| driver.admin())
         .map_err(anyhow::Error::from)
-        .and_then(|admin| Steward { assignment, admin, created }.serve(&orders));
+        .and_then(|admin| {
+            Steward {
+                assignment,
+                admin,
+                created,
+            }
+            .serve(&orders)
+        });
     if let Err(error) = &served {
         reply(&Reply::Failed(format!("{error:#}")));
     }
@@ -61,7 +68,10 @@ pub fn run() -> anyhow::Result<()> {
 
 /// Reads orders in a thread of its own, so that the end of the pipe is noticed at once: where
 /// nothing was created there is nothing to do, whatever the broker is keeping us waiting for.
-fn listen(directory: std::path::PathBuf, created: Arc<AtomicBool>) -> anyhow::Result<Receiver<Order>> {
+fn listen(
+    directory: std::path::PathBuf,
+    created: Arc<AtomicBool>,
+) -> anyhow::Result<Receiver<Order>> {
     let (sender, orders) = channel();
     std::thread::Builder::new()
         .name("orders".to_owned())
@@ -127,7 +137,8 @@ impl<A: Admin> Steward<A> {
 
     fn create(&mut self) -> Result<(), DriverError> {
         let deadline = self.within(self.assignment.deadline);
-        self.admin.create_topics(&self.assignment.topics, deadline)?;
+        self.admin
+            .create_topics(&self.assignment.topics, deadline)?;
         match self.assignment.topics.first() {
             Some(topic) => self.check_size(&topic.name.clone(), deadline),
             None => Ok(()),
@@ -152,7 +163,12 @@ impl<A: Admin> Steward<A> {
     /// The topic of `--topic`: its groups start where it ends now.
     fn adopt(&mut self) -> Result<Reply, DriverError> {
         let deadline = self.within(self.assignment.deadline);
-        let names: Vec<String> = self.assignment.topics.iter().map(|t| t.name.clone()).collect();
+        let names: Vec<String> = self
+            .assignment
+            .topics
+            .iter()
+            .map(|t| t.name.clone())
+            .collect();
         let mut states = self.admin.describe(&names, deadline)?;
         let Some(state) = states.pop() else {
             return Err(DriverError("no topic was named".to_owned()));
@@ -173,7 +189,11 @@ impl<A: Admin> Steward<A> {
     /// Topics of the run that are ours, and its groups.
     fn ours(&self) -> (Vec<String>, Vec<String>) {
         let topics = if self.assignment.own_topics {
-            self.assignment.topics.iter().map(|topic| topic.name.clone()).collect()
+            self.assignment
+                .topics
+                .iter()
+                .map(|topic| topic.name.clone())
+                .collect()
         } else {
             Vec::new()
         };

@@ -152,7 +152,11 @@ impl Machine {
     pub fn new(brief: Brief) -> Self {
         Self {
             tally: Tally::new(&brief.plan),
-            verdict: Verdict { status: Status::Completed, reason: None, signal: None },
+            verdict: Verdict {
+                status: Status::Completed,
+                reason: None,
+                signal: None,
+            },
             notes: brief.plan.notes.clone(),
             phase: Phase::Connect,
             deadline: Instant::NEVER,
@@ -195,7 +199,10 @@ impl Machine {
 
     /// (alive, expected) children.
     pub fn children(&self) -> (usize, usize) {
-        (self.children.values().filter(|child| child.alive).count(), self.children.len())
+        (
+            self.children.values().filter(|child| child.alive).count(),
+            self.children.len(),
+        )
     }
 
     /// What has to be done to begin.
@@ -237,7 +244,11 @@ impl Machine {
     fn spawn(&mut self, role: Role, id: u32) {
         let child = self.children.entry((role, id)).or_default();
         child.alive = true;
-        let key = ChildKey { role, id, incarnation: child.incarnation };
+        let key = ChildKey {
+            role,
+            id,
+            incarnation: child.incarnation,
+        };
         self.actions.push(Action::Spawn(key));
     }
 
@@ -250,9 +261,16 @@ impl Machine {
     }
 
     fn keys(&self, role: Role) -> Vec<ChildKey> {
-        let of_role = self.children.iter().filter(|((r, _), child)| *r == role && child.alive);
+        let of_role = self
+            .children
+            .iter()
+            .filter(|((r, _), child)| *r == role && child.alive);
         of_role
-            .map(|(&(role, id), child)| ChildKey { role, id, incarnation: child.incarnation })
+            .map(|(&(role, id), child)| ChildKey {
+                role,
+                id,
+                incarnation: child.incarnation,
+            })
             .collect()
     }
 
@@ -264,7 +282,11 @@ impl Machine {
 
     /// Shows something, but the same at most once in 10 s.
     fn say(&mut self, now: Instant, text: String) {
-        while self.said.front().is_some_and(|(_, at)| now.since(*at) > Duration::from_secs(10)) {
+        while self
+            .said
+            .front()
+            .is_some_and(|(_, at)| now.since(*at) > Duration::from_secs(10))
+        {
             self.said.pop_front();
         }
         if !self.said.iter().any(|(said, _)| *said == text) {
@@ -281,7 +303,9 @@ impl Machine {
 
     /// Gives a child its work, once it is there and the topics are.
     fn assign(&mut self, now: Instant, key: ChildKey) {
-        let Some(child) = self.children.get_mut(&(key.role, key.id)) else { return };
+        let Some(child) = self.children.get_mut(&(key.role, key.id)) else {
+            return;
+        };
         if self.phase >= Phase::Leave {
             // It came too late to be told with the others.
             self.actions.push(Action::Tell(key, ToChild::Finish));
@@ -319,7 +343,8 @@ impl Machine {
             self.probe_at = now + PROBE_AGAIN;
         }
         if let Some(schedule) = &self.schedule {
-            self.actions.push(Action::Tell(key, ToChild::Load(schedule.clone())));
+            self.actions
+                .push(Action::Tell(key, ToChild::Load(schedule.clone())));
         }
     }
 
@@ -386,7 +411,10 @@ impl Machine {
                 let at = now + pause;
                 self.say(
                     now,
-                    format!("{key} died: {death}; it starts again in {} ms", pause.as_millis()),
+                    format!(
+                        "{key} died: {death}; it starts again in {} ms",
+                        pause.as_millis()
+                    ),
                 );
                 self.child(key, |child| {
                     child.respawn_at = Some(at);
@@ -527,7 +555,9 @@ impl Machine {
 
     /// No message due from `at` on is sent, and the measured phase ends there at the latest.
     fn close_load(&mut self, at: Instant) {
-        let Some(schedule) = &mut self.schedule else { return };
+        let Some(schedule) = &mut self.schedule else {
+            return;
+        };
         let end = schedule.segments.last().map_or(at, |segment| segment.to);
         if at >= end {
             return;
@@ -593,7 +623,10 @@ impl Machine {
     fn show_last_seconds(&mut self) {
         let end = self.segment_end(LoadPhase::Measure);
         if let (Some(periods), Some(end)) = (&mut self.tally.periods, end) {
-            let seconds = periods.due_seconds(end + SHOW_AFTER).into_iter().map(Action::Second);
+            let seconds = periods
+                .due_seconds(end + SHOW_AFTER)
+                .into_iter()
+                .map(Action::Second);
             self.actions.extend(seconds);
         }
     }
@@ -629,9 +662,15 @@ impl Machine {
     }
 
     fn steward(&self) -> ChildKey {
-        let incarnation =
-            self.children.get(&(Role::Steward, 0)).map_or(0, |child| child.incarnation);
-        ChildKey { role: Role::Steward, id: 0, incarnation }
+        let incarnation = self
+            .children
+            .get(&(Role::Steward, 0))
+            .map_or(0, |child| child.incarnation);
+        ChildKey {
+            role: Role::Steward,
+            id: 0,
+            incarnation,
+        }
     }
 
     /// Whatever time brings: restarts, the next phase, deadlines, seconds to show.
@@ -658,8 +697,12 @@ impl Machine {
 
     fn respawn(&mut self, now: Instant) {
         let due = |child: &Child| child.respawn_at.is_some_and(|at| now >= at);
-        let keys: Vec<(Role, u32)> =
-            self.children.iter().filter(|(_, child)| due(child)).map(|(key, _)| *key).collect();
+        let keys: Vec<(Role, u32)> = self
+            .children
+            .iter()
+            .filter(|(_, child)| due(child))
+            .map(|(key, _)| *key)
+            .collect();
         for (role, id) in keys {
             if let Some(child) = self.children.get_mut(&(role, id)) {
                 child.respawn_at = None;
@@ -676,10 +719,18 @@ impl Machine {
                 self.probe_at = now + PROBE_AGAIN;
                 self.tell_all(Role::Producer, &ToChild::Probe);
             }
-            Phase::WarmUp if self.segment_end(LoadPhase::WarmUp).is_none_or(|end| now >= end) => {
+            Phase::WarmUp
+                if self
+                    .segment_end(LoadPhase::WarmUp)
+                    .is_none_or(|end| now >= end) =>
+            {
                 self.enter(now, Phase::Measure);
             }
-            Phase::Measure if self.segment_end(LoadPhase::Measure).is_none_or(|end| now >= end) => {
+            Phase::Measure
+                if self
+                    .segment_end(LoadPhase::Measure)
+                    .is_none_or(|end| now >= end) =>
+            {
                 self.enter(now, Phase::Drain);
             }
             Phase::Drain if self.all_sent() && self.tally.ledger.is_drained() => {
@@ -700,7 +751,10 @@ impl Machine {
 
     fn segment_end(&self, phase: LoadPhase) -> Option<Instant> {
         let segments = &self.schedule.as_ref()?.segments;
-        segments.iter().find(|segment| segment.phase == phase).map(|segment| segment.to)
+        segments
+            .iter()
+            .find(|segment| segment.phase == phase)
+            .map(|segment| segment.to)
     }
 
     fn all_ready(&self) -> bool {
@@ -708,7 +762,10 @@ impl Machine {
     }
 
     fn all_sent(&self) -> bool {
-        let mut producers = self.children.iter().filter(|((role, _), _)| *role == Role::Producer);
+        let mut producers = self
+            .children
+            .iter()
+            .filter(|((role, _), _)| *role == Role::Producer);
         producers.all(|(_, child)| child.load_done)
     }
 
@@ -722,7 +779,10 @@ impl Machine {
         let mut unready = Vec::new();
         let (joined, members) = (ready(Role::Consumer), plan.consumer_clients());
         if joined < members {
-            unready.push(format!("{} of {members} consumers not in their group", members - joined));
+            unready.push(format!(
+                "{} of {members} consumers not in their group",
+                members - joined
+            ));
         }
         let (proved, senders) = (ready(Role::Producer), plan.producer_clients());
         if proved < senders {
@@ -732,8 +792,9 @@ impl Machine {
             ));
         }
         for (subscription, topics) in plan.subscribed.iter().enumerate() {
-            let missing =
-                topics.iter().find(|&&topic| !self.probed.contains(&(subscription as u32, topic)));
+            let missing = topics
+                .iter()
+                .find(|&&topic| !self.probed.contains(&(subscription as u32, topic)));
             if let Some(&topic) = missing {
                 unready.push(format!(
                     "{} has received no probe from {}",
@@ -753,10 +814,20 @@ impl Machine {
         let rate = workload.rate;
         let mut segments = Vec::new();
         if !workload.warmup.is_zero() {
-            segments.push(Segment { phase: LoadPhase::WarmUp, from: begin, to: origin, rate });
+            segments.push(Segment {
+                phase: LoadPhase::WarmUp,
+                from: begin,
+                to: origin,
+                rate,
+            });
         }
         let to = origin + workload.duration;
-        segments.push(Segment { phase: LoadPhase::Measure, from: origin, to, rate });
+        segments.push(Segment {
+            phase: LoadPhase::Measure,
+            from: origin,
+            to,
+            rate,
+        });
         let grid = Grid { origin };
         self.tally.start(grid, grid.slot(begin), workload);
         let schedule = Schedule { grid, segments };
@@ -772,8 +843,15 @@ impl Machine {
     fn too_late(&mut self, now: Instant) {
         match self.phase {
             Phase::Connect => {
-                let who = if self.brief.driver.embedded { "the embedded broker" } else { "a broker" };
-                self.fail(now, format!("no answer from {who} within {CONNECT_WITHIN:?}"));
+                let who = if self.brief.driver.embedded {
+                    "the embedded broker"
+                } else {
+                    "a broker"
+                };
+                self.fail(
+                    now,
+                    format!("no answer from {who} within {CONNECT_WITHIN:?}"),
+                );
             }
             Phase::Create => self.fail(now, "the topics were not created in time".to_owned()),
             Phase::Ready => {
@@ -781,13 +859,19 @@ impl Machine {
                 let cause = last.map_or(String::new(), |note| format!("; last heard: {note}"));
                 let deadline = self.brief.workload.ready_deadline.as_secs_f64();
                 let who = self.unready().join("; ");
-                self.fail(now, format!("not ready within {deadline} s (readyDeadline): {who}{cause}"));
+                self.fail(
+                    now,
+                    format!("not ready within {deadline} s (readyDeadline): {who}{cause}"),
+                );
             }
             Phase::Drain => {
                 let unread: u64 = self.tally.ledger.counts().iter().map(|c| c.unread).sum();
                 let deadline = self.brief.workload.drain_deadline.as_secs_f64();
-                let in_flight =
-                    if self.all_sent() { "" } else { " and messages without an outcome in flight" };
+                let in_flight = if self.all_sent() {
+                    ""
+                } else {
+                    " and messages without an outcome in flight"
+                };
                 self.tell_all(Role::Producer, &ToChild::Abandon);
                 let text = format!(
                     "{unread} messages unread{in_flight} {deadline} s after the load (drainDeadline)"
@@ -828,6 +912,8 @@ impl Machine {
 
 /// `SIGINT` for 2, and so on.
 pub fn signal_name(signal: i32) -> String {
-    nix::sys::signal::Signal::try_from(signal)
-        .map_or_else(|_| format!("signal {signal}"), |known| known.as_str().to_owned())
+    nix::sys::signal::Signal::try_from(signal).map_or_else(
+        |_| format!("signal {signal}"),
+        |known| known.as_str().to_owned(),
+    )
 }

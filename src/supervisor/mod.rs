@@ -129,7 +129,11 @@ fn close_inherited() {
     // SAFETY: changes a flag on descriptors of this process; no memory is involved. Kernels before
     // 5.11 don't know the call and leave everything as it is.
     unsafe {
-        libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
+        libc::close_range(
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC as libc::c_int,
+        );
     }
 }
 
@@ -247,7 +251,11 @@ impl Supervisor {
     fn finish(mut self) -> Ended {
         let run = self.report();
         let written = self.desk.end(&run);
-        let lost = run.ledger.subscriptions.iter().any(|(_, books)| books.lost > 0);
+        let lost = run
+            .ledger
+            .subscriptions
+            .iter()
+            .any(|(_, books)| books.lost > 0);
         match (run.status, self.machine.verdict.signal) {
             _ if !written => Ended::Failed,
             (Status::Failed, _) => Ended::Failed,
@@ -264,8 +272,11 @@ impl Supervisor {
         let ledger = self.ledger();
         let processes = self.processes.records().to_vec();
         let tally = &mut self.machine.tally;
-        let errors: Vec<String> =
-            tally.errors.iter().map(|(text, count)| format!("{count} × {text}")).collect();
+        let errors: Vec<String> = tally
+            .errors
+            .iter()
+            .map(|(text, count)| format!("{count} × {text}"))
+            .collect();
         if !errors.is_empty() {
             notes.push(format!("errors of producers: {}", errors.join(", ")));
         }
@@ -291,16 +302,20 @@ impl Supervisor {
     fn ledger(&self) -> LedgerReport {
         let tally = &self.machine.tally;
         let names = self.machine.groups().iter().cloned();
-        let books = tally.ledger.counts().into_iter().map(|counts| SubscriptionBooks {
-            received: counts.received,
-            lost: counts.lost,
-            unread: counts.unread,
-            duplicates: counts.duplicates,
-            redelivered: counts.redelivered,
-            late: counts.late,
-            reordered: counts.reordered,
-            foreign: counts.foreign,
-        });
+        let books = tally
+            .ledger
+            .counts()
+            .into_iter()
+            .map(|counts| SubscriptionBooks {
+                received: counts.received,
+                lost: counts.lost,
+                unread: counts.unread,
+                duplicates: counts.duplicates,
+                redelivered: counts.redelivered,
+                late: counts.late,
+                reordered: counts.reordered,
+                foreign: counts.foreign,
+            });
         LedgerReport {
             sent: tally.load.sent,
             acknowledged: tally.load.acknowledged,
@@ -316,6 +331,7 @@ fn own_cpu_seconds() -> f64 {
     use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::time::TimeValLike;
     let seconds = |time: nix::sys::time::TimeVal| time.num_microseconds() as f64 / 1e6;
-    getrusage(UsageWho::RUSAGE_SELF)
-        .map_or(0.0, |usage| seconds(usage.user_time()) + seconds(usage.system_time()))
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
+        seconds(usage.user_time()) + seconds(usage.system_time())
+    })
 }

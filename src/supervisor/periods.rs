@@ -56,7 +56,11 @@ struct Cuts {
 impl Cuts {
     fn new(length: Duration, period: Duration) -> Self {
         let slots = length.as_nanos().div_ceil(SLOT.as_nanos()) as i64;
-        Self { slots, period: (period.as_nanos() / SLOT.as_nanos()).max(1) as i64, length }
+        Self {
+            slots,
+            period: (period.as_nanos() / SLOT.as_nanos()).max(1) as i64,
+            length,
+        }
     }
 
     /// How many periods; a last one of less than half the length joins the one before.
@@ -73,7 +77,11 @@ impl Cuts {
     /// (start, length) in seconds.
     fn span(self, index: usize) -> (f64, f64) {
         let at = |index: usize| SLOT.as_secs_f64() * (index as i64 * self.period) as f64;
-        let end = if index + 1 == self.count() { self.length.as_secs_f64() } else { at(index + 1) };
+        let end = if index + 1 == self.count() {
+            self.length.as_secs_f64()
+        } else {
+            at(index + 1)
+        };
         (at(index), (end - at(index)).max(1e-9))
     }
 }
@@ -120,7 +128,10 @@ impl Periods {
 
     /// The measured phase ends earlier than planned (zero: it never began).
     pub fn cut_short(&mut self, length: Duration) {
-        let cuts = Cuts { length, ..Cuts::new(length, SLOT * self.cuts.period as u32) };
+        let cuts = Cuts {
+            length,
+            ..Cuts::new(length, SLOT * self.cuts.period as u32)
+        };
         // What is finished stays so: a period can't be taken back once it is on disk.
         if cuts.slots < self.cuts.slots {
             self.cuts = cuts;
@@ -163,9 +174,10 @@ impl Periods {
         }
         let index = self.cuts.of(delta.slot).max(self.finished.len());
         let index = index.min(self.cuts.count().max(self.finished.len() + 1) - 1);
-        for (bucket, received) in
-            [(self.open.entry(index).or_default(), counted), (&mut self.total, received)]
-        {
+        for (bucket, received) in [
+            (self.open.entry(index).or_default(), counted),
+            (&mut self.total, received),
+        ] {
             bucket.add(delta, LoadPhase::Measure, size);
             bucket.received(received, size);
             bucket.backlog_change += change;
@@ -179,7 +191,9 @@ impl Periods {
     pub fn due_seconds(&mut self, now: Instant) -> Vec<Interval> {
         let mut due = Vec::new();
         loop {
-            let end = self.grid.start(Slot((self.next_second + 1) * SLOTS_PER_SECOND));
+            let end = self
+                .grid
+                .start(Slot((self.next_second + 1) * SLOTS_PER_SECOND));
             if now < end + SHOW_AFTER {
                 return due;
             }

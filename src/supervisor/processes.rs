@@ -101,7 +101,11 @@ impl Processes {
     /// Where the system has no room for another process.
     pub fn spawn(&mut self, key: ChildKey) -> io::Result<()> {
         let mut command = Command::new(OURSELVES);
-        command.arg0("omb").arg(key.role.name()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .arg0("omb")
+            .arg(key.role.name())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command.stderr(Stdio::piped());
         if key.role == Role::Steward {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -112,7 +116,9 @@ impl Processes {
         } else {
             command.arg("--socket").arg(&self.socket);
             command.arg("--id").arg(key.id.to_string());
-            command.arg("--incarnation").arg(key.incarnation.to_string());
+            command
+                .arg("--incarnation")
+                .arg(key.incarnation.to_string());
             command.process_group(0);
         }
         let mut child = command.spawn()?;
@@ -127,7 +133,13 @@ impl Processes {
         }
         self.running.insert(
             key,
-            Running { pid, record: self.records.len(), connection: None, fault: None, death: None },
+            Running {
+                pid,
+                record: self.records.len(),
+                connection: None,
+                fault: None,
+                death: None,
+            },
         );
         self.records.push(Process {
             role: key.role.name(),
@@ -146,7 +158,10 @@ impl Processes {
         match happening {
             Happening::Event(event) => Some(event),
             Happening::Arrived(key, pid, connection) => {
-                let running = self.running.get_mut(&key).filter(|running| running.pid == pid)?;
+                let running = self
+                    .running
+                    .get_mut(&key)
+                    .filter(|running| running.pid == pid)?;
                 running.connection = Some(connection);
                 Some(Event::Joined(key))
             }
@@ -167,7 +182,10 @@ impl Processes {
                 record.ended = Some(ending.how.clone());
                 record.cpu_seconds = ending.cpu_seconds;
                 record.max_rss_bytes = ending.max_rss_bytes;
-                let death = Death { how: ending.how, last_words: ending.last_words };
+                let death = Death {
+                    how: ending.how,
+                    last_words: ending.last_words,
+                };
                 if running.connection.is_some() {
                     running.death = Some(death);
                     return None;
@@ -191,7 +209,10 @@ impl Processes {
         if let Some(running) = self.running.get(&key)
             && let Some(connection) = &running.connection
             && let Err(error) = connection.send(message)
-            && matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+            && matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            )
         {
             kill(running.pid, libc::SIGKILL);
         }
@@ -233,11 +254,17 @@ fn kill(pid: i32, signal: i32) {
 /// Hears a visitor to its end, if it is a child of this version.
 fn listen(connection: Connection, sender: &Sender<Happening>) {
     let Ok(pid) = connection.peer() else { return };
-    let Ok(Some(FromChild::Hello(hello))) = connection.receive() else { return };
+    let Ok(Some(FromChild::Hello(hello))) = connection.receive() else {
+        return;
+    };
     if hello.protocol != PROTOCOL || connection.limit_writes(WRITE_WITHIN).is_err() {
         return;
     }
-    let key = ChildKey { role: hello.role, id: hello.id, incarnation: hello.incarnation };
+    let key = ChildKey {
+        role: hello.role,
+        id: hello.id,
+        incarnation: hello.incarnation,
+    };
     let say = |happening| sender.send(happening).is_ok();
     if !say(Happening::Arrived(key, pid, connection.clone())) {
         return;
@@ -287,7 +314,12 @@ fn wait(key: ChildKey, pid: i32, stderr: ChildStderr, sender: &Sender<Happening>
         let _ = sender.send(Happening::Line(key, line));
     }
     let (how, cpu_seconds, max_rss_bytes) = wait_for(pid);
-    let ending = Ending { how, last_words, cpu_seconds, max_rss_bytes };
+    let ending = Ending {
+        how,
+        last_words,
+        cpu_seconds,
+        max_rss_bytes,
+    };
     let _ = sender.send(Happening::Died(key, ending));
 }
 
@@ -314,9 +346,16 @@ fn wait_for(pid: i32) -> (String, f64, u64) {
     };
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
     let kibibytes = usage.ru_maxrss.max(0) as u64;
-    (how, seconds(usage.ru_utime) + seconds(usage.ru_stime), kibibytes * 1024)
+    (
+        how,
+        seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        kibibytes * 1024,
+    )
 }
 
 fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map(drop)
 }

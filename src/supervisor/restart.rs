@@ -20,12 +20,20 @@ pub struct Restarts {
 impl Restarts {
     /// None so far.
     pub fn new(policy: RestartPolicy) -> Self {
-        Self { policy, recent: VecDeque::new(), total: 0 }
+        Self {
+            policy,
+            recent: VecDeque::new(),
+            total: 0,
+        }
     }
 
     /// How long to wait before the next restart; `None` if there were too many within the window.
     pub fn next(&mut self, now: Instant) -> Option<Duration> {
-        while self.recent.front().is_some_and(|&at| now.since(at) >= self.policy.window) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|&at| now.since(at) >= self.policy.window)
+        {
             self.recent.pop_front();
         }
         let recent = self.recent.len() as u32;
@@ -34,7 +42,12 @@ impl Restarts {
         }
         self.recent.push_back(now);
         self.total += 1;
-        Some(self.policy.backoff.saturating_mul(1 << recent.min(16)).min(LONGEST_PAUSE))
+        Some(
+            self.policy
+                .backoff
+                .saturating_mul(1 << recent.min(16))
+                .min(LONGEST_PAUSE),
+        )
     }
 
     /// How many there were.

@@ -24,7 +24,10 @@ pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
         .name("signals".to_owned())
         .spawn(move || {
             for signal in signals.forever() {
-                if sender.send(Happening::Event(Event::Signal(signal))).is_err() {
+                if sender
+                    .send(Happening::Event(Event::Signal(signal)))
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -37,6 +40,8 @@ pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
 fn ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let mask = mask
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
     mask >> (signal - 1) & 1 == 1
 }

@@ -42,7 +42,10 @@ impl PartitionState {
     /// Notes that `sequence` of a stream came; false if one as high or higher came before.
     #[inline]
     fn in_order(&mut self, stream: u32, sequence: u64) -> bool {
-        let hit = self.next_of_stream.get(self.last_hit).is_some_and(|(s, _)| *s == stream);
+        let hit = self
+            .next_of_stream
+            .get(self.last_hit)
+            .is_some_and(|(s, _)| *s == stream);
         if !hit {
             self.last_hit = match self.next_of_stream.iter().position(|(s, _)| *s == stream) {
                 Some(index) => index,
@@ -163,8 +166,12 @@ impl ConsumerBooks {
         self.cutter.counters.of_mut(phase).delivered += 1;
         let recorders = self.cutter.recorders.of_mut(phase);
         let now = self.now.0 as i64;
-        recorders.end_to_end.record_signed(now - stamp.sent.0 as i64);
-        recorders.end_to_end_response.record_signed(now - stamp.due.0 as i64);
+        recorders
+            .end_to_end
+            .record_signed(now - stamp.sent.0 as i64);
+        recorders
+            .end_to_end_response
+            .record_signed(now - stamp.due.0 as i64);
 
         let index = self.stream_index(stamp.stream);
         let place = message.partition;
@@ -172,11 +179,18 @@ impl ConsumerBooks {
         match partition.load.last_mut() {
             Some(last) if last.end == message.offset => last.end += 1,
             _ => {
-                partition.load.push(Range { start: message.offset, end: message.offset + 1 });
+                partition.load.push(Range {
+                    start: message.offset,
+                    end: message.offset + 1,
+                });
             }
         }
         let in_order = partition.in_order(index as u32, stamp.sequence);
-        let fresh = in_order && self.streams[index].received.of_mut(phase).insert(stamp.sequence);
+        let fresh = in_order
+            && self.streams[index]
+                .received
+                .of_mut(phase)
+                .insert(stamp.sequence);
         if !fresh {
             self.stragglers.push(Straggler {
                 stream: stamp.stream,
@@ -193,10 +207,17 @@ impl ConsumerBooks {
 
     #[inline]
     fn stream_index(&mut self, id: StreamId) -> usize {
-        if self.streams.get(self.last_stream).is_none_or(|stream| stream.id != id) {
+        if self
+            .streams
+            .get(self.last_stream)
+            .is_none_or(|stream| stream.id != id)
+        {
             let (streams, next) = (&mut self.streams, self.index.len() as u32);
             let index = *self.index.entry(id).or_insert_with(|| {
-                streams.push(Stream { id, received: ByPhase::default() });
+                streams.push(Stream {
+                    id,
+                    received: ByPhase::default(),
+                });
                 next
             });
             self.last_stream = index as usize;
@@ -219,7 +240,10 @@ impl ConsumerBooks {
             if of_topic.len() <= index {
                 of_topic.resize_with(index + 1, PartitionState::default);
             }
-            of_topic[index] = PartitionState { owned: true, ..PartitionState::default() };
+            of_topic[index] = PartitionState {
+                owned: true,
+                ..PartitionState::default()
+            };
         }
         if !std::mem::replace(&mut self.joined, true) {
             self.say(FromClient::Ready);
@@ -254,14 +278,25 @@ impl ConsumerBooks {
     }
 
     fn state(&mut self, place: Partition) -> Option<&mut PartitionState> {
-        self.partitions.get_mut(place.topic as usize)?.get_mut(place.partition as usize)
+        self.partitions
+            .get_mut(place.topic as usize)?
+            .get_mut(place.partition as usize)
     }
 
     /// Positions that may be committed, now that all cuts up to this one are written.
     pub fn committable(&mut self, written: u64) -> Positions {
         let mut latest: HashMap<Partition, u64> = HashMap::new();
-        while self.unwritten.front().is_some_and(|(cut, _)| *cut <= written) {
-            latest.extend(self.unwritten.pop_front().into_iter().flat_map(|(_, at)| at));
+        while self
+            .unwritten
+            .front()
+            .is_some_and(|(cut, _)| *cut <= written)
+        {
+            latest.extend(
+                self.unwritten
+                    .pop_front()
+                    .into_iter()
+                    .flat_map(|(_, at)| at),
+            );
         }
         latest.retain(|&place, _| self.state(place).is_some_and(|state| state.owned));
         latest.into_iter().collect()
@@ -271,16 +306,29 @@ impl ConsumerBooks {
     #[cold]
     pub fn cut(&mut self, now: Instant) {
         let mut positions = Vec::new();
-        let mut ledger =
-            ConsumerDelta { subscription: self.subscription, ..ConsumerDelta::default() };
+        let mut ledger = ConsumerDelta {
+            subscription: self.subscription,
+            ..ConsumerDelta::default()
+        };
         for (topic, of_topic) in self.partitions.iter_mut().enumerate() {
             for (partition, state) in of_topic.iter_mut().enumerate().filter(|(_, s)| s.touched) {
                 state.touched = false;
                 let partition = partition as u32;
-                let Some(position) = state.position else { continue };
-                positions.push((Partition { topic: topic as u32, partition }, position));
+                let Some(position) = state.position else {
+                    continue;
+                };
+                positions.push((
+                    Partition {
+                        topic: topic as u32,
+                        partition,
+                    },
+                    position,
+                ));
                 ledger.partitions.push(PartitionRead {
-                    partition: TopicPartition { topic: self.topics[topic], partition },
+                    partition: TopicPartition {
+                        topic: self.topics[topic],
+                        partition,
+                    },
                     position,
                     load: std::mem::take(&mut state.load),
                     foreign: std::mem::take(&mut state.foreign),
@@ -293,12 +341,18 @@ impl ConsumerBooks {
                 let received = stream.received.of_mut(phase);
                 if !received.is_empty() {
                     let sequences = received.take();
-                    ledger.streams.push(StreamRead { stream: stream.id, phase, sequences });
+                    ledger.streams.push(StreamRead {
+                        stream: stream.id,
+                        phase,
+                        sequences,
+                    });
                 }
             }
         }
         ledger.stragglers = std::mem::take(&mut self.stragglers);
-        let cut = self.cutter.cut(now, |delta: &mut SlotDelta| delta.consumers.push(ledger));
+        let cut = self
+            .cutter
+            .cut(now, |delta: &mut SlotDelta| delta.consumers.push(ledger));
         if !positions.is_empty() {
             self.unwritten.push_back((cut, positions));
         }

@@ -8,11 +8,11 @@ pub mod books;
 use std::time::Duration;
 
 use crate::client::Command;
-use books::ConsumerBooks;
 use crate::client::mailbox::Inbox;
 use crate::client::report::FromClient;
 use crate::clock::Instant;
 use crate::driver::{Consumer, ConsumerEvents, Incoming, Partition};
+use books::ConsumerBooks;
 
 /// Everything one consumer thread owns.
 pub struct ConsumeLoop<C> {
@@ -24,7 +24,11 @@ pub struct ConsumeLoop<C> {
 impl<C: Consumer> ConsumeLoop<C> {
     /// A loop over a connected consumer.
     pub fn new(consumer: C, inbox: Inbox, books: ConsumerBooks) -> Self {
-        Self { consumer, inbox, books }
+        Self {
+            consumer,
+            inbox,
+            books,
+        }
     }
 
     /// Runs until told to finish.
@@ -48,7 +52,9 @@ impl<C: Consumer> ConsumeLoop<C> {
                 idle_look = now + Duration::from_millis(200);
                 match self.consumer.complaints() {
                     Ok(texts) => {
-                        texts.into_iter().for_each(|text| self.books.say(FromClient::Note(text)));
+                        texts
+                            .into_iter()
+                            .for_each(|text| self.books.say(FromClient::Note(text)));
                     }
                     Err(fatal) => {
                         self.books.say(FromClient::Failed(fatal.to_string()));
@@ -56,7 +62,11 @@ impl<C: Consumer> ConsumeLoop<C> {
                     }
                 }
             }
-            let until = self.books.next_cut().min(idle_look).min(now + Duration::from_secs(1));
+            let until = self
+                .books
+                .next_cut()
+                .min(idle_look)
+                .min(now + Duration::from_secs(1));
             self.consumer.poll(until, &mut self.books);
         }
     }

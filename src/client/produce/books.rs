@@ -54,7 +54,10 @@ impl ProducerBooks {
             .streams
             .iter()
             .map(|&(producer, topic)| Stream {
-                id: StreamId { producer, incarnation },
+                id: StreamId {
+                    producer,
+                    incarnation,
+                },
                 topic: client.topics[topic as usize].number,
                 next_sequence: 0,
                 probes: 0,
@@ -111,7 +114,11 @@ impl ProducerBooks {
     pub fn sent(&mut self, turn: usize, phase: LoadPhase, due: Instant, now: Instant) {
         self.streams[turn].next_sequence += 1;
         self.cutter.counters.of_mut(phase).sent += 1;
-        self.cutter.recorders.of_mut(phase).publish_delay.record(now.nanos_since(due));
+        self.cutter
+            .recorders
+            .of_mut(phase)
+            .publish_delay
+            .record(now.nanos_since(due));
     }
 
     /// A message was refused by the client library: sent in vain.
@@ -168,7 +175,9 @@ impl ProducerBooks {
             self.cut_if_due(self.now);
         }
         self.until_clock -= 1;
-        let Some(stamp) = Stamp::read(&self.run, stamp) else { return };
+        let Some(stamp) = Stamp::read(&self.run, stamp) else {
+            return;
+        };
         let index = stamp.stream.producer.wrapping_sub(self.first) as usize;
         match stamp.kind {
             Kind::Probe => self.probe_outcome(index, outcome),
@@ -184,7 +193,9 @@ impl ProducerBooks {
         stamp: &Stamp,
         outcome: Outcome<'_>,
     ) {
-        let Some(stream) = self.streams.get_mut(index) else { return };
+        let Some(stream) = self.streams.get_mut(index) else {
+            return;
+        };
         stream.touched = true;
         let counters = self.cutter.counters.of_mut(phase);
         match outcome {
@@ -271,7 +282,8 @@ impl ProducerBooks {
         }
         let errors = std::mem::take(&mut self.errors).into_iter().collect();
         let ledger = ProducerDelta { outcomes, errors };
-        self.cutter.cut(now, |delta: &mut SlotDelta| delta.producers.push(ledger));
+        self.cutter
+            .cut(now, |delta: &mut SlotDelta| delta.producers.push(ledger));
     }
 
     /// Says something to the supervisor.
@@ -283,7 +295,10 @@ impl ProducerBooks {
 fn take_ends(ends: &mut [u64], topic: u32) -> Vec<(TopicPartition, u64)> {
     let mut taken = Vec::new();
     for (partition, end) in ends.iter_mut().enumerate().filter(|(_, end)| **end > 0) {
-        let place = TopicPartition { topic, partition: partition as u32 };
+        let place = TopicPartition {
+            topic,
+            partition: partition as u32,
+        };
         taken.push((place, std::mem::take(end)));
     }
     taken

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use crate::client::Command;
 use crate::client::mailbox::Inbox;
-use books::ProducerBooks;
 use crate::client::pacing::Pace;
 use crate::client::payload::{Keys, Payloads};
 use crate::client::report::FromClient;
@@ -18,6 +17,7 @@ use crate::client::stamp::{self, Kind, Run, Stamp};
 use crate::clock::Instant;
 use crate::driver::{Outgoing, Producer, SendError};
 use crate::wire::{ProducerClient, Schedule};
+use books::ProducerBooks;
 
 /// Messages sent between two looks at outcomes and commands.
 const BURST: u32 = 64;
@@ -132,10 +132,14 @@ impl<P: Producer> ProduceLoop<P> {
 
     /// Sends what is due by now, up to [`BURST`] messages, then looks at outcomes.
     fn burst(&mut self) {
-        let Some(pace) = self.paces.last_mut() else { return };
+        let Some(pace) = self.paces.last_mut() else {
+            return;
+        };
         for _ in 0..BURST {
             let now = Instant::now();
-            let Some(due) = pace.next_due().filter(|&due| due <= now) else { break };
+            let Some(due) = pace.next_due().filter(|&due| due <= now) else {
+                break;
+            };
             let stamp = Stamp {
                 stream: self.books.stream(self.turn),
                 sequence: self.books.next_sequence(self.turn),
@@ -165,7 +169,11 @@ impl<P: Producer> ProduceLoop<P> {
                 }
             }
             pace.advance();
-            self.turn = if self.turn + 1 < self.client.streams.len() { self.turn + 1 } else { 0 };
+            self.turn = if self.turn + 1 < self.client.streams.len() {
+                self.turn + 1
+            } else {
+                0
+            };
         }
         self.poll(Instant::default());
     }
@@ -175,13 +183,16 @@ impl<P: Producer> ProduceLoop<P> {
         let until = until.min(self.books.next_cut());
         self.books.begin_poll();
         let books = &mut self.books;
-        self.producer.poll(until, &mut |stamp, outcome| books.outcome(stamp, outcome));
+        self.producer
+            .poll(until, &mut |stamp, outcome| books.outcome(stamp, outcome));
     }
 
     /// One probe per stream whose path is not proved yet.
     fn probe(&mut self) {
         for turn in 0..self.client.streams.len() {
-            let Some(sequence) = self.books.probe(turn) else { continue };
+            let Some(sequence) = self.books.probe(turn) else {
+                continue;
+            };
             let now = Instant::now();
             let stamp = Stamp {
                 stream: self.books.stream(turn),
@@ -253,6 +264,10 @@ fn send<P: Producer>(
             Some(&header[..])
         }
     };
-    producer.send(&Outgoing { topic, key, payload, header })
+    producer.send(&Outgoing {
+        topic,
+        key,
+        payload,
+        header,
+    })
 }
-

@@ -33,7 +33,10 @@ struct Reasons(Arc<Mutex<Option<(RDKafkaErrorCode, String)>>>);
 
 impl Reasons {
     fn last(&self) -> Option<(RDKafkaErrorCode, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -43,7 +46,9 @@ impl ClientContext for Reasons {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let code = error
+            .rdkafka_error_code()
+            .unwrap_or(RDKafkaErrorCode::Unknown);
         // That all brokers are down follows from what was said before.
         if code != RDKafkaErrorCode::AllBrokersDown {
             let reason = (code, reason.to_owned());
@@ -81,16 +86,30 @@ impl KafkaAdmin {
         config.set("allow.auto.create.topics", "false");
         let reasons = Reasons::default();
         let refused = |error: KafkaError| DriverError(error.to_string());
-        let client = config.create_with_context(reasons.clone()).map_err(refused)?;
-        let looker = config.create_with_context(reasons.clone()).map_err(refused)?;
+        let client = config
+            .create_with_context(reasons.clone())
+            .map_err(refused)?;
+        let looker = config
+            .create_with_context(reasons.clone())
+            .map_err(refused)?;
         let servers = config.get("bootstrap.servers").unwrap_or("?").to_owned();
         let topic_settings = topic_settings.to_vec();
-        Ok(Self { config, client, looker, reasons, topic_settings, replication_factor, servers })
+        Ok(Self {
+            config,
+            client,
+            looker,
+            reasons,
+            topic_settings,
+            replication_factor,
+            servers,
+        })
     }
 
     fn metadata(&self, topic: Option<&str>, deadline: Instant) -> Result<Metadata, DriverError> {
         let wait = remaining(deadline).min(Duration::from_secs(5));
-        self.looker.fetch_metadata(topic, wait).map_err(|error| self.explain(&error))
+        self.looker
+            .fetch_metadata(topic, wait)
+            .map_err(|error| self.explain(&error))
     }
 
     /// An error of a whole request, with the reason for it where one is known.
@@ -103,7 +122,9 @@ impl KafkaAdmin {
 
     fn options(deadline: Instant) -> AdminOptions {
         let wait = remaining(deadline);
-        AdminOptions::new().request_timeout(Some(wait)).operation_timeout(Some(wait))
+        AdminOptions::new()
+            .request_timeout(Some(wait))
+            .operation_timeout(Some(wait))
     }
 
     fn create_batch(&self, topics: &[NewTopic], deadline: Instant) -> Result<(), DriverError> {
@@ -116,8 +137,11 @@ impl KafkaAdmin {
                 settings.fold(creation, |creation, (key, value)| creation.set(key, value))
             })
             .collect();
-        let results = block_on(self.client.create_topics(&creations, &Self::options(deadline)))
-            .map_err(|error| self.explain(&error))?;
+        let results = block_on(
+            self.client
+                .create_topics(&creations, &Self::options(deadline)),
+        )
+        .map_err(|error| self.explain(&error))?;
         for result in results {
             if let Err((topic, code)) = result {
                 return Err(creation_failed(&topic, code));
@@ -134,16 +158,23 @@ impl KafkaAdmin {
                 .topics()
                 .iter()
                 .map(|topic| {
-                    let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+                    let led = topic
+                        .partitions()
+                        .iter()
+                        .all(|partition| partition.leader() >= 0);
                     (topic.name(), led && !topic.partitions().is_empty())
                 })
                 .collect();
-            let missing =
-                topics.iter().find(|topic| !known.get(topic.name.as_str()).is_some_and(|&led| led));
+            let missing = topics
+                .iter()
+                .find(|topic| !known.get(topic.name.as_str()).is_some_and(|&led| led));
             match missing {
                 None => return Ok(()),
                 Some(topic) if Instant::now() >= deadline => {
-                    return Err(DriverError(format!("topic {} has no leader yet", topic.name)));
+                    return Err(DriverError(format!(
+                        "topic {} has no leader yet",
+                        topic.name
+                    )));
                 }
                 Some(_) => std::thread::sleep(LOOK_AGAIN),
             }
@@ -158,7 +189,9 @@ impl KafkaAdmin {
             for (topic, code) in results.into_iter().filter_map(Result::err) {
                 match code {
                     RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {}
-                    code => return Err(DriverError(format!("cannot delete topic {topic}: {code}"))),
+                    code => {
+                        return Err(DriverError(format!("cannot delete topic {topic}: {code}")));
+                    }
                 }
             }
         }
@@ -179,7 +212,9 @@ impl KafkaAdmin {
                     | RDKafkaErrorCode::NotCoordinator
                     | RDKafkaErrorCode::CoordinatorLoadInProgress
                     | RDKafkaErrorCode::CoordinatorNotAvailable => {}
-                    code => return Err(DriverError(format!("cannot delete group {group}: {code}"))),
+                    code => {
+                        return Err(DriverError(format!("cannot delete group {group}: {code}")));
+                    }
                 }
             }
         }
@@ -188,7 +223,9 @@ impl KafkaAdmin {
 
     fn consumer(&self, group: &str) -> Result<BaseConsumer<Reasons>, DriverError> {
         let mut config = self.config.clone();
-        config.set("group.id", group).set("enable.auto.commit", "false");
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false");
         config
             .create_with_context(self.reasons.clone())
             .map_err(|error| DriverError(error.to_string()))
@@ -207,11 +244,14 @@ impl Admin for KafkaAdmin {
                     while self.looker.poll(Duration::ZERO).is_some() {}
                     let reason = self.reasons.last();
                     let hopeless = reason.as_ref().is_some_and(|(code, _)| {
-                        matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
+                        matches!(
+                            code,
+                            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL
+                        )
                     });
                     // A refused connection may be a broker that is starting: it gets 5 s.
-                    let answered = reason.is_some()
-                        && Instant::now().since(begin) >= Duration::from_secs(5);
+                    let answered =
+                        reason.is_some() && Instant::now().since(begin) >= Duration::from_secs(5);
                     if hopeless || answered || Instant::now() >= deadline {
                         let why = reason.map_or_else(|| error.to_string(), |(_, reason)| reason);
                         return Err(DriverError(format!(
@@ -234,10 +274,18 @@ impl Admin for KafkaAdmin {
 
     fn largest_message(&mut self, topic: &str, deadline: Instant) -> Option<u64> {
         let specifier = ResourceSpecifier::Topic(topic);
-        let described =
-            block_on(self.client.describe_configs([&specifier], &Self::options(deadline))).ok()?;
+        let described = block_on(
+            self.client
+                .describe_configs([&specifier], &Self::options(deadline)),
+        )
+        .ok()?;
         let resource = described.into_iter().next()?.ok()?;
-        resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+        resource
+            .get("max.message.bytes")?
+            .value
+            .as_ref()?
+            .parse()
+            .ok()
     }
 
     fn describe(
@@ -261,7 +309,10 @@ impl Admin for KafkaAdmin {
                     .map_err(|error| self.explain(&error))?;
                 ends.push(end.max(0) as u64);
             }
-            states.push(TopicState { name: name.clone(), ends });
+            states.push(TopicState {
+                name: name.clone(),
+                ends,
+            });
         }
         Ok(states)
     }
@@ -277,9 +328,9 @@ impl Admin for KafkaAdmin {
             list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset as i64))
                 .map_err(|error| DriverError(error.to_string()))?;
         }
-        self.consumer(group)?.commit(&list, CommitMode::Sync).map_err(|error| {
-            DriverError(format!("cannot set where group {group} starts: {error}"))
-        })
+        self.consumer(group)?
+            .commit(&list, CommitMode::Sync)
+            .map_err(|error| DriverError(format!("cannot set where group {group} starts: {error}")))
     }
 
     fn delete(
@@ -312,10 +363,17 @@ impl Admin for KafkaAdmin {
             .fetch_group_list(None, remaining(deadline).min(Duration::from_secs(5)))
             .map_err(|error| self.explain(&error))?;
         let of = |names: &[String], known: &[&str]| -> Vec<String> {
-            names.iter().filter(|name| known.contains(&name.as_str())).cloned().collect()
+            names
+                .iter()
+                .filter(|name| known.contains(&name.as_str()))
+                .cloned()
+                .collect()
         };
         let living: Vec<&str> = listed.groups().iter().map(|group| group.name()).collect();
-        Ok(Leftovers { topics: of(topics, &known), groups: of(groups, &living) })
+        Ok(Leftovers {
+            topics: of(topics, &known),
+            groups: of(groups, &living),
+        })
     }
 }
 

@@ -36,7 +36,10 @@ impl KafkaDriver {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
             DriverError(texts.join("; "))
         })?;
-        Ok(Self { prepared, replication_factor: config.replication_factor })
+        Ok(Self {
+            prepared,
+            replication_factor: config.replication_factor,
+        })
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use rdkafka::bindings as sys;
 use sys::rd_kafka_resp_err_t as ErrorCode;
 
-use super::{ANY_PARTITION, Bell, Complaints, Conf, bytes, c_string, error_text, from_c, stamp_header};
-use crate::clock::Instant;
-use crate::driver::{
-    ConsumerEvents, ConsumerOptions, DriverError, Incoming, Partition, STAMP_LEN,
+use super::{
+    ANY_PARTITION, Bell, Complaints, Conf, bytes, c_string, error_text, from_c, stamp_header,
 };
+use crate::clock::Instant;
+use crate::driver::{ConsumerEvents, ConsumerOptions, DriverError, Incoming, Partition, STAMP_LEN};
 
 /// Messages taken from the library at once.
 const BATCH: usize = 1_000;
@@ -37,7 +37,10 @@ struct Shared {
 impl Shared {
     fn partition(&self, topic: &str, partition: i32) -> Option<Partition> {
         let topic = self.topics.iter().position(|name| name == topic)? as u32;
-        Some(Partition { topic, partition: u32::try_from(partition).ok()? })
+        Some(Partition {
+            topic,
+            partition: u32::try_from(partition).ok()?,
+        })
     }
 }
 
@@ -101,7 +104,10 @@ impl RawConsumer {
         // SAFETY: client and list are live; the list is copied.
         let error = unsafe { sys::rd_kafka_subscribe(client, topics.0) };
         if error != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Err(DriverError(format!("cannot subscribe: {}", error_text(error))));
+            return Err(DriverError(format!(
+                "cannot subscribe: {}",
+                error_text(error)
+            )));
         }
         Ok(consumer)
     }
@@ -180,8 +186,13 @@ impl RawConsumer {
             let text = from_c(unsafe { sys::rd_kafka_message_errstr(message) });
             return complain(shared, of.err, &text);
         }
-        let Some(topic) = self.topic(of.rkt) else { return };
-        let partition = Partition { topic, partition: of.partition.max(0) as u32 };
+        let Some(topic) = self.topic(of.rkt) else {
+            return;
+        };
+        let partition = Partition {
+            topic,
+            partition: of.partition.max(0) as u32,
+        };
         // SAFETY: as above.
         let shared = unsafe { &*self.shared };
         // Taken before a revocation and handed out after it: not reported, not committed, and so
@@ -196,7 +207,12 @@ impl RawConsumer {
             (payload, if small { stamp_header(message) } else { None })
         };
         let offset = of.offset.max(0) as u64;
-        events.message(&Incoming { partition, offset, payload, header });
+        events.message(&Incoming {
+            partition,
+            offset,
+            payload,
+            header,
+        });
     }
 
     /// Index of a topic by its handle, which is the same for all messages of a topic.
@@ -227,7 +243,9 @@ impl RawConsumer {
                 // SAFETY: client and list are live; the list is copied.
                 let error = unsafe { sys::rd_kafka_commit(self.client, list.0, 1) };
                 if error != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
-                    shared.complaints.add(format!("cannot commit: {}", error_text(error)));
+                    shared
+                        .complaints
+                        .add(format!("cannot commit: {}", error_text(error)));
                 }
             }
             Err(error) => shared.complaints.add(error.to_string()),
@@ -274,7 +292,8 @@ impl RawConsumer {
                 return;
             }
             // The end of the closing itself does not ring.
-            self.bell.wait(-1, until.min(now + Duration::from_millis(5)));
+            self.bell
+                .wait(-1, until.min(now + Duration::from_millis(5)));
         }
     }
 
@@ -342,8 +361,7 @@ impl List {
         let name = c_string(topic)?;
         // SAFETY: the list is live, the name is copied, and the entry returned lies in the list.
         unsafe {
-            let entry =
-                sys::rd_kafka_topic_partition_list_add(self.0, name.as_ptr(), partition);
+            let entry = sys::rd_kafka_topic_partition_list_add(self.0, name.as_ptr(), partition);
             if let Some(offset) = offset {
                 (*entry).offset = offset as i64;
             }

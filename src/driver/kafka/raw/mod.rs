@@ -156,8 +156,7 @@ unsafe extern "C" fn on_log(
         return;
     }
     // SAFETY: as in `on_error`; `rd_kafka_opaque` gives back what the conf was given.
-    let complaints =
-        unsafe { sys::rd_kafka_opaque(client).cast::<Complaints>().as_mut() };
+    let complaints = unsafe { sys::rd_kafka_opaque(client).cast::<Complaints>().as_mut() };
     if let Some(complaints) = complaints {
         complaints.add(format!("{facility}: {}", from_c(text)));
     }
@@ -198,7 +197,11 @@ impl Bell {
             tv_sec: (nanos / 1_000_000_000).min(3_600) as libc::time_t,
             tv_nsec: (nanos % 1_000_000_000) as libc::c_long,
         };
-        let poll = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let poll = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
         let mut descriptors = [poll(self.event.as_raw_fd()), poll(wake)];
         // SAFETY: the array and the timeout are live for the call. A signal or an error ends the
         // wait early, which is allowed.
@@ -222,7 +225,9 @@ fn from_c(text: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: the library's texts end in 0 and live as long as the callback or call that gave them.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// `Broker: Message size too large (MSG_SIZE_TOO_LARGE)`: what an error code means, and its name.

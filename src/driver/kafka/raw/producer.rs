@@ -7,7 +7,9 @@ use rdkafka::bindings as sys;
 use sys::rd_kafka_resp_err_t as ErrorCode;
 use sys::rd_kafka_vtype_t as Field;
 
-use super::{ANY_PARTITION, Bell, Complaints, Conf, STAMP_HEADER, bytes, c_string, error_text, stamp_header};
+use super::{
+    ANY_PARTITION, Bell, Complaints, Conf, STAMP_HEADER, bytes, c_string, error_text, stamp_header,
+};
 use crate::clock::Instant;
 use crate::driver::{DriverError, Outcome, Outgoing, ProducerOptions, STAMP_LEN, SendError};
 
@@ -52,15 +54,21 @@ impl RawProducer {
         })?;
         // SAFETY: the client is live.
         let bell = Bell::on(unsafe { sys::rd_kafka_queue_get_main(client) })?;
-        let mut producer =
-            Self { client, topics: Vec::new(), bell, wake: options.wake, shared };
+        let mut producer = Self {
+            client,
+            topics: Vec::new(),
+            bell,
+            wake: options.wake,
+            shared,
+        };
         for topic in options.topics {
             let name = c_string(topic)?;
             // SAFETY: the client and the name are live; a null conf means the client's own.
-            let handle =
-                unsafe { sys::rd_kafka_topic_new(client, name.as_ptr(), ptr::null_mut()) };
+            let handle = unsafe { sys::rd_kafka_topic_new(client, name.as_ptr(), ptr::null_mut()) };
             if handle.is_null() {
-                return Err(DriverError(format!("the client library refuses the topic {topic}")));
+                return Err(DriverError(format!(
+                    "the client library refuses the topic {topic}"
+                )));
             }
             producer.topics.push(handle);
         }
@@ -91,7 +99,9 @@ impl RawProducer {
     #[inline]
     fn produce(&self, topic: *mut sys::rd_kafka_topic_t, message: &Outgoing<'_>) -> ErrorCode {
         let key = message.key.unwrap_or_default();
-        let key_pointer = message.key.map_or(ptr::null(), |key| key.as_ptr().cast::<c_void>());
+        let key_pointer = message
+            .key
+            .map_or(ptr::null(), |key| key.as_ptr().cast::<c_void>());
         // SAFETY: the topic handle is live; with F_COPY the payload is copied before the call
         // returns and not written to; keys are always copied.
         unsafe {
@@ -120,7 +130,9 @@ impl RawProducer {
         header: &[u8],
     ) -> ErrorCode {
         let key = message.key.unwrap_or_default();
-        let key_pointer = message.key.map_or(ptr::null(), |key| key.as_ptr().cast::<c_void>());
+        let key_pointer = message
+            .key
+            .map_or(ptr::null(), |key| key.as_ptr().cast::<c_void>());
         // SAFETY: each field is followed by arguments of the types that rdkafka.h lists for it,
         // the list ends with END, and everything pointed to is live and copied before the return.
         unsafe {
@@ -161,7 +173,9 @@ impl RawProducer {
         // SAFETY: only the lifetime is changed, and the pointer is taken back before the sink's
         // own lifetime ends. Callbacks run inside the poll, on this thread.
         unsafe {
-            (*self.shared).sink = Some(std::mem::transmute::<*mut Sink<'_>, *mut Sink<'static>>(sink));
+            (*self.shared).sink = Some(std::mem::transmute::<*mut Sink<'_>, *mut Sink<'static>>(
+                sink,
+            ));
             let events = sys::rd_kafka_poll(self.client, 0);
             (*self.shared).sink = None;
             events
