@@ -166,11 +166,9 @@ fn consumers(
 ) -> Consumers {
     let per_bundle = workload.subscriptions_per_topic * workload.consumers_per_subscription;
     let count = topics.len() as u32;
-    let bundles = if per_bundle == 0 {
-        count
-    } else {
-        count.min((MAX_CLIENTS / per_bundle).max(1))
-    };
+    let bundles = MAX_CLIENTS
+        .checked_div(per_bundle)
+        .map_or(count, |most| count.min(most.max(1)));
     if bundles < count {
         notes.push(format!(
             "{} logical consumers share {} clients, each subscribed to several topics, so that \

@@ -40,7 +40,7 @@ impl Payloads {
 
     /// The next payload, to be stamped in place.
     #[inline]
-    pub fn next(&mut self) -> &mut [u8] {
+    pub fn take(&mut self) -> &mut [u8] {
         self.next = if self.next + 1 < self.pool.len() {
             self.next + 1
         } else {
@@ -106,7 +106,7 @@ impl Keys {
 
     /// The key of the next message, which is sent at `nanos`.
     #[inline]
-    pub fn next(&mut self, nanos: u64) -> Option<&[u8]> {
+    pub fn pick(&mut self, nanos: u64) -> Option<&[u8]> {
         match self.distributor {
             KeyDistributor::None => None,
             KeyDistributor::RoundRobin => {
@@ -136,8 +136,8 @@ mod tests {
             pool: 3,
         };
         let mut payloads = Payloads::new(&payload, 1_000, 7).unwrap();
-        let first = payloads.next().to_vec();
-        assert_ne!(first, payloads.next());
+        let first = payloads.take().to_vec();
+        assert_ne!(first, payloads.take());
         assert!(first[250..].iter().all(|&b| b == 0));
         assert!(first[..250].iter().filter(|&&b| b == 0).count() < 10);
     }
@@ -148,7 +148,7 @@ mod tests {
         std::fs::write(file.path(), b"0123456789").unwrap();
         let payload = Payload::File(file.path().to_owned());
         assert_eq!(
-            Payloads::new(&payload, 10, 0).unwrap().next(),
+            Payloads::new(&payload, 10, 0).unwrap().take(),
             b"0123456789"
         );
         let error = Payloads::new(&payload, 11, 0).unwrap_err();
@@ -162,7 +162,7 @@ mod tests {
     fn round_robin_goes_through_all_keys_and_random_nano_follows_the_clock() {
         let mut keys = Keys::new(KeyDistributor::RoundRobin);
         let seen: std::collections::HashSet<Vec<u8>> = (0..KEYS)
-            .filter_map(|_| keys.next(0).map(<[u8]>::to_vec))
+            .filter_map(|_| keys.pick(0).map(<[u8]>::to_vec))
             .collect();
         assert!(
             seen.len() > KEYS * 99 / 100,
@@ -170,8 +170,8 @@ mod tests {
             seen.len()
         );
         let mut keys = Keys::new(KeyDistributor::RandomNano);
-        let at_5 = keys.next(5).map(<[u8]>::to_vec);
-        assert_eq!(at_5, keys.next(KEYS as u64 + 5).map(<[u8]>::to_vec));
-        assert_eq!(Keys::new(KeyDistributor::None).next(5), None);
+        let at_5 = keys.pick(5).map(<[u8]>::to_vec);
+        assert_eq!(at_5, keys.pick(KEYS as u64 + 5).map(<[u8]>::to_vec));
+        assert_eq!(Keys::new(KeyDistributor::None).pick(5), None);
     }
 }

@@ -73,7 +73,7 @@ pub enum Action {
     /// Send a signal to a child.
     Kill(ChildKey, i32),
     /// Show and store a second.
-    Second(Interval),
+    Second(Box<Interval>),
     /// Show and store that something happened.
     Say(String),
     /// The load is over and its books are closed: the result can be written.

@@ -679,7 +679,10 @@ impl Machine {
         if let Some(periods) = &mut self.tally.periods
             && self.phase <= Phase::Drain
         {
-            let seconds = periods.due_seconds(now).into_iter().map(Action::Second);
+            let seconds = periods
+                .due_seconds(now)
+                .into_iter()
+                .map(|second| Action::Second(Box::new(second)));
             self.actions.extend(seconds);
         }
         loop {

@@ -148,7 +148,7 @@ impl<P: Producer> ProduceLoop<P> {
                 kind: Kind::Load(pace.phase),
             };
             let topic = self.client.streams[self.turn].1;
-            let key = self.keys.next(now.0);
+            let key = self.keys.pick(now.0);
             let sent = send(
                 &mut self.producer,
                 &self.run,
@@ -156,7 +156,7 @@ impl<P: Producer> ProduceLoop<P> {
                 self.stamp_in_payload,
                 topic,
                 key,
-                self.payloads.next(),
+                self.payloads.take(),
             );
             match sent {
                 Ok(()) => self.books.sent(self.turn, pace.phase, due, now),
@@ -209,7 +209,7 @@ impl<P: Producer> ProduceLoop<P> {
                 self.stamp_in_payload,
                 topic,
                 None,
-                self.payloads.next(),
+                self.payloads.take(),
             );
             if let Err(SendError::Rejected(why)) = sent {
                 self.books.say(FromClient::Failed(why));
