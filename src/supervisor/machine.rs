@@ -626,7 +626,7 @@ impl Machine {
             let seconds = periods
                 .due_seconds(end + SHOW_AFTER)
                 .into_iter()
-                .map(Action::Second);
+                .map(|second| Action::Second(Box::new(second)));
             self.actions.extend(seconds);
         }
     }
