@@ -42,9 +42,8 @@ pub struct SeqSet {
 }
 
 impl SeqSet {
-    /// Adds the numbers from `start` up to and without `end`, and tells new from late from known.
-    pub fn insert(&mut self, start: u64, end: u64) -> Insertion {
-        let range = Range { start, end };
+    /// Adds numbers, and tells new from late from known.
+    pub fn insert(&mut self, range: Range) -> Insertion {
         if range.is_empty() {
             return Insertion::default();
         }
@@ -65,18 +64,18 @@ impl SeqSet {
     /// Adds numbers at or beyond `end`; says how many are new.
     fn append(&mut self, start: u64, end: u64) -> u64 {
         if start - self.end > LEAP {
-            return self.ahead.insert(start, end);
+            return self.ahead.insert(Range { start, end });
         }
-        let known = self.ahead.overlap(start, end);
+        let known = self.ahead.overlap(Range { start, end });
         self.reach(start);
         self.end = end;
-        while let Some((start, end)) = self.ahead.first() {
-            if start.saturating_sub(self.end) > LEAP {
+        while let Some(next) = self.ahead.first() {
+            if next.start > self.end && next.start - self.end > LEAP {
                 break;
             }
             self.ahead.pop_first();
-            self.reach(start);
-            self.end = self.end.max(end);
+            self.reach(next.start);
+            self.end = self.end.max(next.end);
         }
         end - start - known
     }
@@ -120,15 +119,17 @@ impl SeqSet {
 
     /// What is missing below `limit` and not settled, ascending.
     pub fn missing_below(&self, limit: u64) -> impl Iterator<Item = Range> + '_ {
+        let beyond = Range {
+            start: self.end,
+            end: limit.max(self.end),
+        };
         let known = ranges(&self.missing)
             .map(move |range| Range {
                 start: range.start,
                 end: range.end.min(limit),
             })
             .take_while(|range| !range.is_empty());
-        let beyond = self.ahead.gaps(self.end, limit);
-        let beyond = beyond.map(|(start, end)| Range { start, end });
-        joined(known.chain(beyond))
+        joined(known.chain(self.ahead.gaps(beyond)))
     }
 
     /// Decides everything below `below`: what is missing there is returned, and counts as late if

@@ -32,7 +32,7 @@ fn a_sequence_set_tells_new_from_late_from_known_like_sets_of_numbers_do() {
                     expected.new += 1;
                 }
             }
-            assert_eq!(set.insert(start, end), expected, "seed {seed}");
+            assert_eq!(set.insert(range(start, end)), expected, "seed {seed}");
             if random.u32(0..6) == 0 {
                 let below = random.u64(0..front + 30);
                 let lost: Vec<u64> = (settled_below..below)
@@ -65,10 +65,10 @@ fn numbers_far_apart_cost_little_and_are_all_told_apart() {
     let mut set = SeqSet::default();
     let far = [1 << 40, 1 << 50, u64::MAX - 1];
     for &number in &far {
-        assert_eq!(set.insert(number, number + 1).new, 1);
-        assert_eq!(set.insert(number, number + 1).known, 1);
+        assert_eq!(set.insert(range(number, number + 1)).new, 1);
+        assert_eq!(set.insert(range(number, number + 1)).known, 1);
     }
-    assert_eq!(set.insert(0, 10).new, 10);
+    assert_eq!(set.insert(range(0, 10)).new, 10);
     assert_eq!((set.len(), set.floor()), (13, 10));
     assert!(far.iter().all(|&number| set.contains(number)));
     assert!(!set.contains(1 << 45));
@@ -76,7 +76,7 @@ fn numbers_far_apart_cost_little_and_are_all_told_apart() {
     let missing: Vec<_> = set.missing_below(1 << 41).collect();
     assert_eq!(missing, [range(10, 1 << 40), range((1 << 40) + 1, 1 << 41)]);
     // The stretch between fills up: what was ahead is still known.
-    let filled = set.insert(10, (1 << 40) + 2);
+    let filled = set.insert(range(10, (1 << 40) + 2));
     assert_eq!((filled.new, filled.known), ((1 << 40) - 9, 1));
     assert_eq!(set.floor(), (1 << 40) + 2);
 }
@@ -85,12 +85,12 @@ fn numbers_far_apart_cost_little_and_are_all_told_apart() {
 fn a_long_backlog_of_one_partition_is_a_bit_a_message() {
     let mut set = SeqSet::default();
     for number in (0..4_000_000).step_by(2) {
-        set.insert(number, number + 1);
+        set.insert(range(number, number + 1));
     }
     assert!(set.memory_bytes() < 700_000, "{}", set.memory_bytes());
     assert_eq!(set.missing_below(4_000_000).count(), 2_000_000);
     for number in (1..4_000_000).step_by(2) {
-        set.insert(number, number + 1);
+        set.insert(range(number, number + 1));
     }
     assert_eq!((set.len(), set.floor()), (4_000_000, 4_000_000));
     assert!(set.memory_bytes() < 1_000, "{}", set.memory_bytes());
@@ -112,7 +112,7 @@ fn ten_billion_messages_would_fit_into_64_mib() {
         // About one message in a hundred leaves a hole; one in a hundred holes stays one.
         while start < batch + BATCH {
             let end = (start + random.u64(1..200)).min(batch + BATCH);
-            set.insert(start, end);
+            set.insert(range(start, end));
             if end < batch + BATCH {
                 match random.u32(0..100) {
                     0 => lost += 1,
@@ -125,7 +125,7 @@ fn ten_billion_messages_would_fit_into_64_mib() {
         }
         while let Some(&(due, number)) = delayed.first().filter(|&&(due, _)| due < batch) {
             delayed.remove(&(due, number));
-            set.insert(number, number + 1);
+            set.insert(range(number, number + 1));
         }
         if batch % WINDOW == 0 {
             set.settle(batch.saturating_sub(2 * WINDOW));
@@ -135,7 +135,7 @@ fn ten_billion_messages_would_fit_into_64_mib() {
         }
     }
     for &(_, number) in &delayed {
-        set.insert(number, number + 1);
+        set.insert(range(number, number + 1));
     }
     assert_eq!(MESSAGES - set.len(), lost);
     set.settle(MESSAGES);
