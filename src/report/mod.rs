@@ -2,6 +2,12 @@
 //!
 //! The types here are what the supervisor hands over; each writer turns them into its own form.
 
+pub mod file;
+mod numbers;
+pub mod result;
+pub mod samples;
+pub mod terminal;
+
 use crate::config::{Driver, Workload};
 use crate::stats::latencies::{Latencies, LatencySummaries};
 
@@ -14,6 +20,17 @@ pub enum Status {
     Interrupted,
     /// It could not go on, or what it found is no result.
     Failed,
+}
+
+impl Status {
+    /// The word for it in results and samples.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Counters of messages within a stretch of time of the measured phase.
@@ -70,6 +87,7 @@ pub struct Process {
 }
 
 /// A whole run.
+#[derive(Clone, Debug)]
 pub struct Run {
     /// The run's id, as in its topic names.
     pub id: String,
@@ -138,3 +156,7 @@ pub struct SubscriptionBooks {
     /// Messages without this run's stamp.
     pub foreign: u64,
 }
+
+/// Runs for the writers' tests.
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,367 @@
+//! What is said before the load and after it.
+
+use std::fmt::Write;
+
+use crate::config::{Driver, Payload, Workload, show_duration};
+use crate::report::numbers::{grouped, mib, rate};
+use crate::report::{Run, SubscriptionBooks};
+use crate::stats::summary::Summary;
+
+/// OMB's files ask for this rate when they mean as fast as possible.
+const FLAT_OUT: f64 = 10_000_000.0;
+
+/// What a run is going to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Banner<'a> {
+    /// The run's id.
+    pub run_id: &'a str,
+    /// The workload.
+    pub workload: &'a Workload,
+    /// The driver.
+    pub driver: &'a Driver,
+    /// Where the broker is: what the driver would connect to.
+    pub broker: &'a str,
+    /// Producer processes, and clients over all of them.
+    pub producers: (usize, usize),
+    /// Consumer processes, and clients over all of them.
+    pub consumers: (usize, usize),
+    /// Where the result goes.
+    pub result: &'a str,
+}
+
+/// What a run is going to do, in six lines.
+pub fn banner(banner: &Banner<'_>) -> String {
+    let Banner {
+        run_id,
+        workload,
+        driver,
+        broker,
+        producers,
+        consumers,
+        result,
+    } = banner;
+    let broker = if driver.embedded {
+        format!("embedded broker of omb at {broker}: its figures are not a real broker's")
+    } else {
+        (*broker).to_owned()
+    };
+    let processes = |(processes, clients): (usize, usize), role: &str| {
+        let of = count(processes as u64, &format!("{role} process"), "es");
+        format!("{of} with {}", count(clients as u64, "client", "s"))
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "omb {version}, run {run_id}\n  workload  {}: {}\n  driver    {}, {broker}\n  processes \
+         {}, {}\n  result    {result}",
+        workload.name,
+        in_words(workload),
+        driver.name,
+        processes(*producers, "producer"),
+        processes(*consumers, "consumer"),
+    )
+}
+
+fn count(number: u64, what: &str, plural: &str) -> String {
+    let plural = if number == 1 { "" } else { plural };
+    format!("{} {what}{plural}", grouped(number))
+}
+
+fn target(rate_asked: f64) -> String {
+    if rate_asked >= FLAT_OUT {
+        "flat out".to_owned()
+    } else {
+        format!("{} msg/s", rate(rate_asked))
+    }
+}
+
+fn in_words(workload: &Workload) -> String {
+    let payload = match &workload.payload {
+        Payload::File(path) => format!(" of {}", path.display()),
+        Payload::Random { .. } => String::new(),
+    };
+    format!(
+        "{} × {}, {} and {} × {} per topic,\n            {} of {} bytes{payload}, {} warm-up, {} measured",
+        count(workload.topics.into(), "topic", "s"),
+        count(workload.partitions_per_topic.into(), "partition", "s"),
+        count(workload.producers_per_topic.into(), "producer", "s"),
+        count(workload.subscriptions_per_topic.into(), "subscription", "s"),
+        count(workload.consumers_per_subscription.into(), "consumer", "s"),
+        target(workload.rate),
+        grouped(workload.message_size as u64),
+        show_duration(workload.warmup),
+        show_duration(workload.duration),
+    )
+}
+
+/// What a run found. `result` is where it was written to, if it was.
+pub fn summary(run: &Run, result: Option<&str>) -> String {
+    let mut text = head(run);
+    rates(&mut text, run);
+    latencies(&mut text, run);
+    books(&mut text, run);
+    effort(&mut text, run);
+    for note in &run.notes {
+        line(&mut text, "note", note);
+    }
+    if let Some(result) = result {
+        line(&mut text, "result", result);
+    }
+    text.trim_end().to_owned()
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "  {name:<11} {value}");
+}
+
+fn head(run: &Run) -> String {
+    let broker = if run.driver.embedded {
+        " (embedded broker)"
+    } else {
+        ""
+    };
+    let mut text = format!("{} on {}{broker}: ", run.workload.name, run.driver.name);
+    text.push_str(run.status.name());
+    if let Some(reason) = &run.reason {
+        let _ = write!(text, ", {reason}");
+    }
+    text.push('\n');
+    text
+}
+
+fn rates(text: &mut String, run: &Run) {
+    let total = &run.total;
+    let seconds = if total.seconds > 0.0 {
+        total.seconds
+    } else {
+        1.0
+    };
+    let shown = |messages: u64, bytes: u64| {
+        let per_second = rate(messages as f64 / seconds);
+        format!(
+            "{per_second} msg/s, {:.1} MiB/s",
+            mib(bytes as f64 / seconds)
+        )
+    };
+    let counters = &total.counters;
+    let published = shown(counters.acknowledged, counters.acknowledged_bytes);
+    let asked = run.workload.rate;
+    let of_target = if asked >= FLAT_OUT {
+        "flat out".to_owned()
+    } else {
+        let share = 100.0 * counters.acknowledged as f64 / seconds / asked;
+        format!("{share:.2} % of {}", target(asked))
+    };
+    line(text, "published", &format!("{published} ({of_target})"));
+    line(
+        text,
+        "received",
+        &shown(counters.received, counters.received_bytes),
+    );
+    let errors = counters.failed + counters.unknown;
+    if errors > 0 {
+        let share = errors as f64 / seconds;
+        line(
+            text,
+            "errors",
+            &format!("{} ({} a second)", grouped(errors), rate(share)),
+        );
+    }
+}
+
+fn latencies(text: &mut String, run: &Run) {
+    let _ = writeln!(
+        text,
+        "\n  {:<34} {:>11} {:>11} {:>11} {:>11} {:>11}",
+        "latency (ms)", "avg", "p50", "p99", "p99.9", "max"
+    );
+    let all = &run.total.latencies;
+    for (name, summary) in [
+        ("publish (send to ack)", &all.publish),
+        ("response (due to ack)", &all.response),
+        ("publish delay (due to send)", &all.publish_delay),
+        ("end-to-end (send to receive)", &all.end_to_end),
+        (
+            "end-to-end response (due to receive)",
+            &all.end_to_end_response,
+        ),
+    ] {
+        let _ = writeln!(text, "  {name:<36}{}", latency_row(summary));
+    }
+    text.push('\n');
+}
+
+fn latency_row(summary: &Summary) -> String {
+    let Summary {
+        avg,
+        p50,
+        p99,
+        p999,
+        max,
+        count,
+        ..
+    } = *summary;
+    let mut row = String::new();
+    for (index, nanos) in [avg, p50, p99, p999, max].into_iter().enumerate() {
+        let width = if index == 0 { 10 } else { 12 };
+        let _ = match count {
+            0 => write!(row, "{:>width$}", "-"),
+            _ => write!(row, "{:>width$.3}", nanos / 1e6),
+        };
+    }
+    row
+}
+
+/// The ledger, warm-up included: what was sent, and what each class of trouble took of it.
+fn books(text: &mut String, run: &Run) {
+    let ledger = &run.ledger;
+    let mut sent = format!(
+        "{} sent = {} acknowledged + {} failed + {} unknown",
+        grouped(ledger.sent),
+        grouped(ledger.acknowledged),
+        grouped(ledger.failed),
+        grouped(ledger.unknown)
+    );
+    if ledger.unsent > 0 {
+        let _ = write!(sent, "; {} due and never sent", grouped(ledger.unsent));
+    }
+    line(text, "ledger", &sent);
+    let sum = |class: fn(&SubscriptionBooks) -> u64| {
+        ledger
+            .subscriptions
+            .iter()
+            .map(|(_, books)| class(books))
+            .sum::<u64>()
+    };
+    let mut received = format!(
+        "{} received, {} lost",
+        grouped(sum(|books| books.received)),
+        grouped(sum(|books| books.lost))
+    );
+    for (class, number) in [
+        ("unread", sum(|books| books.unread)),
+        ("duplicates", sum(|books| books.duplicates)),
+        ("redelivered", sum(|books| books.redelivered)),
+        ("late", sum(|books| books.late)),
+        ("reordered", sum(|books| books.reordered)),
+        ("foreign", sum(|books| books.foreign)),
+    ] {
+        if number > 0 {
+            let _ = write!(received, ", {} {class}", grouped(number));
+        }
+    }
+    let subscriptions = count(ledger.subscriptions.len() as u64, "subscription", "s");
+    line(
+        text,
+        "",
+        &format!("{received} ({subscriptions}, warm-up included)"),
+    );
+}
+
+fn effort(text: &mut String, run: &Run) {
+    let mut effort = format!("{:.2} s", run.cpu_seconds);
+    let messages = run.ledger.acknowledged;
+    if messages > 0 {
+        let each = run.cpu_seconds * 1e6 / messages as f64;
+        let _ = write!(effort, ", {each:.2} µs per message acknowledged");
+    }
+    line(
+        text,
+        "processor",
+        &format!("{effort} (all processes, start to end)"),
+    );
+    if run.restarts > 0 {
+        let restarts = count(run.restarts.into(), "restart", "s");
+        line(
+            text,
+            "restarts",
+            &format!("{restarts} of children; see the samples or `omb.processes`"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+
+    #[test]
+    fn the_banner_says_what_is_going_to_happen_and_whose_broker_it_is() {
+        let run = testing::run();
+        let mut driver = run.driver.clone();
+        let text = |driver: &Driver| {
+            banner(&Banner {
+                run_id: &run.id,
+                workload: &run.workload,
+                driver,
+                broker: "127.0.0.1:9092",
+                producers: (1, 1),
+                consumers: (2, 4),
+                result: "out.json",
+            })
+        };
+        let embedded = text(&driver);
+        for part in [
+            "embedded broker",
+            "1 topic × 1 partition",
+            "1,000 msg/s of 1,024 bytes",
+            "2s warm-up, 10s measured",
+            "1 producer process with 1 client, 2 consumer processes with 4 clients",
+            "out.json",
+        ] {
+            assert!(embedded.contains(part), "{part}: {embedded}");
+        }
+        assert!(
+            embedded.lines().all(|line| line.chars().count() <= 120),
+            "{embedded}"
+        );
+        driver.embedded = false;
+        assert!(!text(&driver).contains("embedded"));
+    }
+
+    #[test]
+    fn the_summary_names_rates_latencies_books_and_where_the_result_is() {
+        let text = summary(&testing::run(), Some("out.json"));
+        for part in [
+            "test on Kafka (embedded broker): completed",
+            "1,000 msg/s, 1.0 MiB/s (100.00 % of 1,000 msg/s)",
+            "response (due to ack)",
+            "5.112",
+            "122,000 sent = 122,000 acknowledged + 0 failed + 0 unknown",
+            "122,000 received, 0 lost (1 subscription, warm-up included)",
+            "2 logical producers share 1 client",
+            "out.json",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(
+            !text.contains("restart") && !text.contains("unread"),
+            "{text}"
+        );
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 120),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn trouble_is_named_in_the_summary() {
+        let mut run = testing::nothing_measured();
+        run.restarts = 2;
+        run.ledger.unsent = 7;
+        let books = SubscriptionBooks {
+            unread: 5,
+            ..Default::default()
+        };
+        run.ledger.subscriptions = vec![("s".to_owned(), books)];
+        let text = summary(&run, None);
+        for part in [
+            "failed, no broker at",
+            "2 restarts",
+            "7 due and never sent",
+            "5 unread",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+    }
+}
