@@ -1,58 +1,185 @@
 //! Where what a run shows and writes comes together: terminal, samples, result.
+//!
+//! Everything shown is on disk when it is shown. What can't be written is told once, and makes the
+//! run a failed one: a result that is not there must not look like success.
 
-use crate::config::Workload;
-use crate::plan::{Plan, RunId};
-use crate::report::{Interval, Run};
-use crate::stats::latencies::Latencies;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::anyhow;
 
 use super::Options;
 use super::tally::Tally;
+use crate::config::{Driver, System, Workload};
+use crate::plan::{Plan, RunId};
+use crate::report::file::{Destination, default_name, probe_writable};
+use crate::report::samples::{Children, Head, Samples};
+use crate::report::terminal::{Banner, LiveContext, Screen, banner, summary};
+use crate::report::{Interval, Run};
+use crate::stats::latencies::Latencies;
 
-/// x
-pub struct Desk;
+/// The screen and the files of one run.
+pub struct Desk {
+    run: String,
+    screen: Screen<io::Stderr>,
+    destination: Destination,
+    samples: Option<Samples<File>>,
+    /// Something could not be written.
+    broken: bool,
+}
+
 impl Desk {
-    /// x
-    pub fn open(_o: &Options, _id: RunId) -> anyhow::Result<Self> {
-        Ok(Self)
+    /// Finds out where things go, and whether they can be written there.
+    ///
+    /// # Errors
+    /// What can't be written, and what to do.
+    pub fn open(options: &Options, run: RunId) -> anyhow::Result<Self> {
+        let destination = match &options.output {
+            Some(path) if path.as_os_str() == "-" => Destination::Stdout,
+            Some(path) => Destination::File(path.clone()),
+            None => Destination::File(PathBuf::from(default_name(
+                &options.workload_stem,
+                &options.driver.name,
+                now_unix_ms(),
+            ))),
+        };
+        destination.probe().map_err(|error| anyhow!("-o {error}"))?;
+        let samples = options.samples.clone().or_else(|| destination.samples());
+        let samples = match samples {
+            Some(path) => {
+                probe_writable(&path).map_err(|error| anyhow!("--samples {error}"))?;
+                let samples = Samples::create(&path);
+                Some(samples.map_err(|error| anyhow!("--samples {}: {error}", path.display()))?)
+            }
+            None => None,
+        };
+        let screen = Screen::stderr();
+        Ok(Self {
+            run: run.to_string(),
+            screen,
+            destination,
+            samples,
+            broken: false,
+        })
     }
-    /// x
-    pub fn begin(&mut self, _o: &Options, _p: &Plan) {}
-    /// x
-    pub fn second(&mut self, s: &Interval, phase: &str, c: (usize, usize)) {
-        eprintln!(
-            "{} {phase} {:?} backlog {} pub p50 {} p99 {} e2e p50 {} p99 {} delay p50 {} {c:?}",
-            s.start,
-            s.counters,
-            s.backlog,
-            s.latencies.publish.p50 / 1e6,
-            s.latencies.publish.p99 / 1e6,
-            s.latencies.end_to_end.p50 / 1e6,
-            s.latencies.end_to_end.p99 / 1e6,
-            s.latencies.publish_delay.p50 / 1e3
+
+    /// Says what is about to be run.
+    pub fn begin(&mut self, options: &Options, plan: &Plan) {
+        let text = banner(&Banner {
+            run_id: &self.run,
+            workload: &options.workload,
+            driver: &options.driver,
+            broker: &broker(&options.driver),
+            producers: (plan.producers.len(), plan.producer_clients()),
+            consumers: (plan.consumers.len(), plan.consumer_clients()),
+            result: &self.shown_destination(),
+        });
+        self.screen.say(&text);
+        for note in options.notes.iter().chain(&plan.notes) {
+            self.screen.say(&format!("note: {note}"));
+        }
+        let run = self.run.clone();
+        let workload = &options.workload.name;
+        let head = Head {
+            run_id: &run,
+            workload,
+            driver: &options.driver.name,
+            embedded: options.driver.embedded,
+        };
+        self.sample(|samples| samples.head(now_unix_ms(), &head));
+    }
+
+    /// Stores and shows a second.
+    pub fn second(&mut self, second: &Interval, phase: &str, children: (usize, usize)) {
+        let (alive, expected) = children;
+        self.sample(|samples| {
+            samples.sample(now_unix_ms(), phase, second, Children { alive, expected })
+        });
+        self.screen.second(
+            second,
+            &LiveContext {
+                phase,
+                alive,
+                expected,
+            },
         );
     }
-    /// x
+
+    /// Stores and shows that something happened.
     pub fn say(&mut self, text: &str) {
-        eprintln!("omb: {text}");
+        self.sample(|samples| samples.event(now_unix_ms(), text));
+        self.screen.say(&format!("omb: {text}"));
     }
-    /// x
-    pub fn result(&mut self, _run: &Run) {}
-    /// x
+
+    /// Writes the result as it is so far; stdout gets it only once, at the end.
+    pub fn result(&mut self, run: &Run) {
+        if self.destination != Destination::Stdout {
+            self.write(run);
+        }
+    }
+
+    /// Writes the result as it will stay, and sums up. False if something could not be written.
     pub fn end(&mut self, run: &Run) -> bool {
-        eprintln!(
-            "{:?} {:?} {:#?} {:#?} {:?} {:?} {:?}",
-            run.status,
-            run.reason,
-            run.ledger,
-            run.processes,
-            run.notes,
-            run.total,
-            run.periods.len()
-        );
-        true
+        self.write(run);
+        let (status, reason) = (run.status, run.reason.as_deref());
+        self.sample(|samples| samples.end(now_unix_ms(), status, reason));
+        let destination = self.shown_destination();
+        self.screen.say(&summary(run, Some(&destination)));
+        !self.broken
+    }
+
+    fn write(&mut self, run: &Run) {
+        if let Err(error) = self.destination.write(run) {
+            self.complain(&format!("{error:#}"));
+        }
+    }
+
+    fn sample(&mut self, write: impl FnOnce(&mut Samples<File>) -> io::Result<()>) {
+        if let Some(samples) = &mut self.samples
+            && let Err(error) = write(samples)
+        {
+            self.samples = None;
+            self.complain(&format!("samples can't be written any more: {error}"));
+        }
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.broken = true;
+        self.screen.say(&format!("omb: {text}"));
+    }
+
+    fn shown_destination(&self) -> String {
+        match &self.destination {
+            Destination::Stdout => "stdout".to_owned(),
+            Destination::File(path) => path.display().to_string(),
+        }
     }
 }
-/// x
+
+/// Where the broker is, for people.
+fn broker(driver: &Driver) -> String {
+    let System::Kafka(config) = &driver.system;
+    let settings = config
+        .extra
+        .iter()
+        .chain(&config.common)
+        .chain(&config.producer);
+    let servers = settings
+        .chain(&config.consumer)
+        .find(|p| p.key == "bootstrap.servers");
+    match servers {
+        _ if driver.embedded => "in this process tree".to_owned(),
+        Some(property) => property.value.clone(),
+        None => "as configured".to_owned(),
+    }
+}
+
+fn now_unix_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// The figures of a run so far: its periods, and the measured phase as a whole.
 pub fn figures(tally: &mut Tally, workload: &Workload) -> (Vec<Interval>, Interval, Latencies) {
     match &mut tally.periods {
         Some(periods) => {
@@ -62,8 +189,9 @@ pub fn figures(tally: &mut Tally, workload: &Workload) -> (Vec<Interval>, Interv
         }
         None => {
             // The load never began.
+            let seconds = workload.duration.as_secs_f64();
             let nothing = Interval {
-                seconds: workload.duration.as_secs_f64(),
+                seconds,
                 ..Interval::default()
             };
             (vec![nothing.clone()], nothing, Latencies::default())
