@@ -1,5 +1,6 @@
 //! What can happen to a run, and what can be done about it.
 
+use super::machine::Phase;
 use crate::report::Interval;
 use crate::wire::{FromChild, Order, Reply, Role, ToChild};
 
@@ -72,8 +73,8 @@ pub enum Action {
     OrphanSteward,
     /// Send a signal to a child.
     Kill(ChildKey, i32),
-    /// Show and store a second.
-    Second(Box<Interval>),
+    /// Show and store a second, and the phase it lay in.
+    Second(Box<Interval>, Phase),
     /// Show and store that something happened.
     Say(String),
     /// The load is over and its books are closed: the result can be written.

@@ -621,13 +621,28 @@ impl Machine {
 
     /// Shows the seconds up to the end of the load that are not shown yet.
     fn show_last_seconds(&mut self) {
-        let end = self.segment_end(LoadPhase::Measure);
-        if let (Some(periods), Some(end)) = (&mut self.tally.periods, end) {
-            let seconds = periods
-                .due_seconds(end + SHOW_AFTER)
-                .into_iter()
-                .map(|second| Action::Second(Box::new(second)));
-            self.actions.extend(seconds);
+        if let Some(end) = self.segment_end(LoadPhase::Measure) {
+            self.show_seconds(end + SHOW_AFTER);
+        }
+    }
+
+    /// Shows the seconds that are over.
+    fn show_seconds(&mut self, now: Instant) {
+        let (Some(periods), Some(schedule)) = (&mut self.tally.periods, &self.schedule) else {
+            return;
+        };
+        let end = schedule
+            .segments
+            .last()
+            .map_or(schedule.grid.origin, |segment| segment.to);
+        let measured = end.since(schedule.grid.origin).as_secs_f64();
+        for second in periods.due_seconds(now) {
+            let phase = match second.start {
+                start if start < 0.0 => Phase::WarmUp,
+                start if start < measured => Phase::Measure,
+                _ => Phase::Drain,
+            };
+            self.actions.push(Action::Second(Box::new(second), phase));
         }
     }
 
@@ -676,14 +691,8 @@ impl Machine {
     /// Whatever time brings: restarts, the next phase, deadlines, seconds to show.
     fn tick(&mut self, now: Instant) {
         self.respawn(now);
-        if let Some(periods) = &mut self.tally.periods
-            && self.phase <= Phase::Drain
-        {
-            let seconds = periods
-                .due_seconds(now)
-                .into_iter()
-                .map(|second| Action::Second(Box::new(second)));
-            self.actions.extend(seconds);
+        if self.phase <= Phase::Drain {
+            self.show_seconds(now);
         }
         loop {
             let phase = self.phase;

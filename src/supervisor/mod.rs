@@ -232,9 +232,9 @@ impl Supervisor {
                 Action::Order(order) => self.processes.order(&order),
                 Action::OrphanSteward => self.processes.orphan_steward(),
                 Action::Kill(key, signal) => self.processes.kill(key, signal),
-                Action::Second(second) => {
-                    let phase = self.machine.phase().name();
-                    self.desk.second(&second, phase, self.machine.children());
+                Action::Second(second, phase) => {
+                    self.desk
+                        .second(&second, phase.name(), self.machine.children());
                 }
                 Action::Say(text) => self.desk.say(&text),
                 Action::Result => {
