@@ -88,8 +88,6 @@ pub struct Brief {
     pub epoch: Instant,
     /// `--topic` named a topic: it is neither created nor deleted.
     pub existing_topic: bool,
-    /// `--keep-topics`: topics and groups stay.
-    pub keep: bool,
     /// What the steward has to know.
     pub steward: StewardAssignment,
     /// Memory of the embedded broker.
@@ -649,8 +647,7 @@ impl Machine {
     fn delete(&mut self, now: Instant) {
         self.actions.push(Action::Result);
         // An embedded broker takes its topics with it.
-        let own_topics = !self.brief.driver.embedded;
-        if self.to_delete && own_topics && !self.brief.keep {
+        if self.to_delete && !self.brief.driver.embedded {
             self.deadline = now + self.brief.steward.delete_deadline + Duration::from_secs(5);
             if self.steward_up {
                 self.actions.push(Action::Order(Order::Delete));
