@@ -248,7 +248,8 @@ impl Supervisor {
     /// The last words, and what to tell the shell.
     fn finish(mut self) -> Ended {
         let run = self.report();
-        let written = self.desk.end(&run);
+        let begun = self.machine.tally.periods.is_some();
+        let written = self.desk.end(&run, begun);
         let lost = run
             .ledger
             .subscriptions
