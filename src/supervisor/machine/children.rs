@@ -1,6 +1,11 @@
 //! What children and the steward do, and what follows from it.
 
-use super::*;
+use super::{Child, Machine, PROBE_AGAIN, Phase};
+use crate::clock::Instant;
+use crate::supervisor::event::{Action, ChildKey, Death};
+use crate::wire::{
+    ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role, RunContext, ToChild,
+};
 
 impl Machine {
     pub(super) fn connect_steward(&mut self) {

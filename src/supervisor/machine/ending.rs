@@ -1,6 +1,10 @@
 //! How a run ends before its time: failures and signals.
 
-use super::*;
+use super::{INTERRUPT_AHEAD, Machine, Phase, SAME_SIGNAL, signal_name};
+use crate::clock::Instant;
+use crate::report::Status;
+use crate::supervisor::event::Action;
+use crate::wire::{Role, ToChild};
 
 impl Machine {
     /// The first failure is the reason; what is left is cleaned up.

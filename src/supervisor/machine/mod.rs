@@ -10,19 +10,14 @@ mod phases;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::event::{Action, ChildKey, Death, Event};
-use super::periods::SHOW_AFTER;
+use super::event::{Action, ChildKey, Event};
 use super::restart::Restarts;
 use super::tally::Tally;
 use crate::clock::Instant;
 use crate::config::{Driver, Workload};
 use crate::plan::Plan;
 use crate::report::Status;
-use crate::stats::delta::{Grid, LoadPhase};
-use crate::wire::{
-    BrokerAssignment, ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role,
-    RunContext, Schedule, Segment, StewardAssignment, ToChild,
-};
+use crate::wire::{BrokerAssignment, Role, Schedule, StewardAssignment, ToChild};
 
 /// How long the broker may take to answer, and the embedded one to start.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);

@@ -1,6 +1,13 @@
 //! From phase to phase: what each begins with, when it is over, and when it is too late.
 
-use super::*;
+use std::time::Duration;
+
+use super::{ANNOUNCE_AHEAD, CONNECT_WITHIN, LEAVE_WITHIN, Machine, PROBE_AGAIN, Phase};
+use crate::clock::Instant;
+use crate::stats::delta::{Grid, LoadPhase};
+use crate::supervisor::event::Action;
+use crate::supervisor::periods::SHOW_AFTER;
+use crate::wire::{Order, Role, Schedule, Segment, ToChild};
 
 impl Machine {
     pub(super) fn enter(&mut self, now: Instant, phase: Phase) {
