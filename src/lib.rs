@@ -6,6 +6,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("omb runs on Linux only: it relies on parent-death signals, memfd and /proc");
 
+pub mod broker;
 pub mod child;
 pub mod cli;
 pub mod client;
