@@ -174,7 +174,7 @@ fn broker(driver: &Driver) -> String {
         .chain(&config.consumer)
         .find(|p| p.key == "bootstrap.servers");
     match servers {
-        _ if driver.embedded => "in this process tree".to_owned(),
+        _ if driver.embedded => "127.0.0.1".to_owned(),
         Some(property) => property.value.clone(),
         None => "as configured".to_owned(),
     }

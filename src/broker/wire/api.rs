@@ -46,7 +46,8 @@ pub static APIS: [Api; 22] = [
     Api {
         key: ApiKey::Metadata,
         min: 0,
-        max: 9,
+        // In version 9 librdkafka's request for all topics has three bytes too many.
+        max: 8,
         shape: METADATA,
     },
     Api {
