@@ -154,7 +154,7 @@ impl Machine {
                 self.steward_up = true;
                 match self.phase {
                     Phase::Connect => self.enter(now, Phase::Create),
-                    Phase::Delete => self.actions.push(Action::Order(Order::Delete)),
+                    Phase::Delete => self.order_deletion(),
                     _ => {}
                 }
             }
@@ -203,9 +203,17 @@ impl Machine {
             self.enter(now, Phase::Close);
             return;
         }
+        self.deleting = false;
         self.child(self.steward(), |child| child.incarnation += 1);
         self.spawn(Role::Steward, 0);
         self.connect_steward();
+    }
+
+    /// Tells the steward to delete, once.
+    pub(super) fn order_deletion(&mut self) {
+        if !std::mem::replace(&mut self.deleting, true) {
+            self.actions.push(Action::Order(Order::Delete));
+        }
     }
 
     pub(super) fn steward(&self) -> ChildKey {

@@ -6,6 +6,8 @@
 mod children;
 mod ending;
 mod phases;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -132,6 +134,8 @@ pub struct Machine {
     steward_up: bool,
     /// The steward died, and another one was started to clean up.
     steward_replaced: bool,
+    /// This steward was told to delete.
+    deleting: bool,
     /// The steward may have created something that is not deleted yet.
     to_delete: bool,
     topics_exist: bool,
@@ -161,6 +165,7 @@ impl Machine {
             restarts: Restarts::new(brief.workload.restart),
             steward_up: false,
             steward_replaced: false,
+            deleting: false,
             to_delete: false,
             topics_exist: false,
             probed: BTreeSet::new(),

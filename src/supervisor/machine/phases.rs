@@ -89,7 +89,7 @@ impl Machine {
         if self.to_delete && !self.brief.driver.embedded {
             self.deadline = now + self.brief.steward.delete_deadline + Duration::from_secs(5);
             if self.steward_up {
-                self.actions.push(Action::Order(Order::Delete));
+                self.order_deletion();
             } else {
                 self.replace_steward(now);
             }
