@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::config::Workload;
-use crate::driver::NewTopic;
+use crate::driver::{NewTopic, STAMP_LEN};
 use crate::wire::{ConsumerClient, ProducerClient, Topic};
 
 /// Most clients of one role on one host: each costs a thread of ours, two or three of the client
@@ -54,6 +54,13 @@ impl Plan {
     /// Spreads a workload over this host. `existing` is the topic of `--topic`, if given.
     pub fn new(workload: &Workload, run: RunId, existing: Option<&str>, cores: usize) -> Self {
         let mut notes = Vec::new();
+        if workload.message_size < STAMP_LEN {
+            notes.push(format!(
+                "messages of {} bytes are too small for the stamp: it travels as a record header \
+                 of {STAMP_LEN} bytes",
+                workload.message_size
+            ));
+        }
         let topics = topics(workload, run, existing);
         let producers = producers(workload, &topics, run, &mut notes);
         let (groups, subscribed, consumers) = consumers(workload, &topics, run, &mut notes);

@@ -235,10 +235,9 @@ pub struct StewardAssignment {
     pub topics: Vec<NewTopic>,
     /// Groups of the run.
     pub groups: Vec<String>,
-    /// The topics are ours: created by us, and deleted unless `keep`.
-    pub own_topics: bool,
-    /// Leave topics and groups where they are.
-    pub keep: bool,
+    /// The topics go when the run ends; those of `--topic` and `--keep-topics` stay. Groups always
+    /// go.
+    pub delete_topics: bool,
     /// Bytes of the run's messages.
     pub message_size: usize,
     /// Producers compress: how large messages are on the wire is not known ahead.

@@ -13,6 +13,7 @@ mod log;
 mod memory;
 mod notices;
 mod producers;
+pub mod role;
 mod state;
 mod topics;
 mod wire;

@@ -186,9 +186,9 @@ impl<A: Admin> Steward<A> {
         Ok(Reply::Adopted(state))
     }
 
-    /// Topics of the run that are ours, and its groups.
+    /// Topics and groups that go with the run.
     fn ours(&self) -> (Vec<String>, Vec<String>) {
-        let topics = if self.assignment.own_topics {
+        let topics = if self.assignment.delete_topics {
             self.assignment
                 .topics
                 .iter()
@@ -213,7 +213,7 @@ impl<A: Admin> Steward<A> {
     /// The supervisor is gone without a goodbye: nobody else will clean up.
     fn orphaned(&mut self) {
         remove(&self.assignment.directory);
-        if self.assignment.keep || self.assignment.driver.embedded {
+        if self.assignment.driver.embedded {
             return;
         }
         if !self.created.load(Ordering::Acquire) {

@@ -119,13 +119,18 @@ impl Desk {
         }
     }
 
-    /// Writes the result as it will stay, and sums up. False if something could not be written.
-    pub fn end(&mut self, run: &Run) -> bool {
+    /// Writes the result as it will stay, and sums up, if the load has begun: why it has not was
+    /// said. False if something could not be written.
+    pub fn end(&mut self, run: &Run, begun: bool) -> bool {
         self.write(run);
         let (status, reason) = (run.status, run.reason.as_deref());
         self.sample(|samples| samples.end(now_unix_ms(), status, reason));
         let destination = self.shown_destination();
-        self.screen.say(&summary(run, Some(&destination)));
+        if begun {
+            self.screen.say(&summary(run, Some(&destination)));
+        } else {
+            self.screen.say(&format!("result: {destination}"));
+        }
         !self.broken
     }
 
@@ -169,7 +174,7 @@ fn broker(driver: &Driver) -> String {
         .chain(&config.consumer)
         .find(|p| p.key == "bootstrap.servers");
     match servers {
-        _ if driver.embedded => "in this process tree".to_owned(),
+        _ if driver.embedded => "127.0.0.1".to_owned(),
         Some(property) => property.value.clone(),
         None => "as configured".to_owned(),
     }

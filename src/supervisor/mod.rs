@@ -171,13 +171,11 @@ fn brief(options: &Options, plan: Plan, id: RunId, directory: PathBuf) -> Brief 
         run: id.0,
         epoch: Instant::now(),
         existing_topic: options.topic.is_some(),
-        keep: options.keep_topics,
         steward: StewardAssignment {
             driver: options.driver.clone(),
             topics: plan.topics.clone(),
             groups: plan.groups.clone(),
-            own_topics: options.topic.is_none(),
-            keep: options.keep_topics,
+            delete_topics: options.topic.is_none() && !options.keep_topics,
             message_size: options.workload.message_size,
             compressed: options.compressed,
             directory,
@@ -250,7 +248,8 @@ impl Supervisor {
     /// The last words, and what to tell the shell.
     fn finish(mut self) -> Ended {
         let run = self.report();
-        let written = self.desk.end(&run);
+        let begun = self.machine.tally.periods.is_some();
+        let written = self.desk.end(&run, begun);
         let lost = run
             .ledger
             .subscriptions

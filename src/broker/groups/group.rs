@@ -15,10 +15,10 @@ use super::member::{Answer, Join, Joined, Joining, Member, Waiting};
 use super::phase::{Committed, Phase};
 
 /// Who comes within this time of another one becomes part of the same generation.
-const SETTLE: Duration = Duration::from_millis(50);
+const SETTLE: Duration = Duration::from_millis(150);
 
 /// A generation isn't put off for longer than this by newcomers.
-const SETTLED: Duration = Duration::from_millis(300);
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// One group.
 #[derive(Debug)]

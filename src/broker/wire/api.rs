@@ -2,8 +2,7 @@
 //!
 //! The newest versions offered stay below the ones that name topics by id (Fetch 13, Metadata 10)
 //! and that ask for coordinators in bulk (FindCoordinator 4). The oldest are the oldest that the
-//! decoder has. Metadata stays below 9: librdkafka 2.12 garbles its question for all topics there
-//! (it leaves three bytes too many where the list of names would be).
+//! decoder has.
 
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
@@ -47,6 +46,7 @@ pub static APIS: [Api; 22] = [
     Api {
         key: ApiKey::Metadata,
         min: 0,
+        // In version 9 librdkafka's request for all topics has three bytes too many.
         max: 8,
         shape: METADATA,
     },

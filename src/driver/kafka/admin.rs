@@ -1,13 +1,10 @@
 //! Creates, describes and deletes, through rdkafka's safe interface.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 
+use futures_executor::block_on;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic as Creation, ResourceSpecifier, TopicReplication,
 };
@@ -399,25 +396,4 @@ fn creation_failed(topic: &str, code: RDKafkaErrorCode) -> DriverError {
 
 fn remaining(deadline: Instant) -> Duration {
     deadline.since(Instant::now()).max(Duration::from_millis(1))
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Waits for a future that the client's own thread completes, within the timeout it was given.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }

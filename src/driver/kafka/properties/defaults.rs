@@ -58,7 +58,7 @@ fn consumer(client: &mut Client) {
         unless_set(
             client,
             "heartbeat.interval.ms",
-            &(session / 3).clamp(1, 3000).to_string(),
+            &(session / 6).clamp(1, 3000).to_string(),
         );
     }
 }

@@ -228,7 +228,7 @@ fn a_killed_consumer_is_missed_after_six_seconds_unless_set() {
     );
     assert_eq!(
         value(&prepared.clients.consumer, "heartbeat.interval.ms"),
-        Some("500")
+        Some("250")
     );
     prepare(&consumer(&["group.protocol=consumer"])).unwrap();
 }

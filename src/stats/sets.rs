@@ -1,4 +1,4 @@
-//! A set of numbers as disjoint stretches.
+//! Sets of numbers that come mostly in order, offsets and sequence numbers, as disjoint stretches.
 
 use std::collections::BTreeMap;
 

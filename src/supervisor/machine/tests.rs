@@ -1,0 +1,473 @@
+//! The state machine without processes: what it orders, and that it always ends.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+use crate::config::testing::workload;
+use crate::config::{KafkaConfig, System};
+use crate::driver::Leftovers;
+use crate::plan::RunId;
+use crate::supervisor::event::Death;
+use crate::wire::{FromChild, Order, Reply};
+
+const STEP: Duration = Duration::from_millis(20);
+
+/// A machine, its time, and everything it ordered.
+struct Bench {
+    machine: Machine,
+    now: Instant,
+    alive: BTreeSet<ChildKey>,
+    orders: Vec<Order>,
+    told: Vec<(ChildKey, ToChild)>,
+    said: Vec<String>,
+    spawned: Vec<ChildKey>,
+    results: u32,
+    ended: bool,
+}
+
+fn brief() -> Brief {
+    let mut workload = workload();
+    workload.consumers_per_subscription = 2;
+    workload.consumer_processes = Some(2);
+    let plan = Plan::new(&workload, RunId(7), None, 2);
+    let driver = Driver {
+        name: "kafka".to_owned(),
+        system: System::Kafka(KafkaConfig::default()),
+        embedded: false,
+    };
+    Brief {
+        steward: StewardAssignment {
+            driver: driver.clone(),
+            topics: plan.topics.clone(),
+            groups: plan.groups.clone(),
+            delete_topics: true,
+            message_size: 1,
+            compressed: false,
+            directory: PathBuf::new(),
+            deadline: Duration::from_secs(15),
+            delete_deadline: Duration::from_secs(15),
+        },
+        broker: BrokerAssignment {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            memory: None,
+        },
+        workload,
+        driver,
+        plan,
+        run: 7,
+        epoch: Instant(0),
+        existing_topic: false,
+    }
+}
+
+impl Bench {
+    fn start() -> Self {
+        let mut bench = Self {
+            machine: Machine::new(brief()),
+            now: Instant(1_000_000_000),
+            alive: BTreeSet::new(),
+            orders: Vec::new(),
+            told: Vec::new(),
+            said: Vec::new(),
+            spawned: Vec::new(),
+            results: 0,
+            ended: false,
+        };
+        let actions = bench.machine.start(bench.now);
+        bench.note(actions);
+        bench
+    }
+
+    fn note(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            assert!(!self.ended, "{action:?} after the end");
+            match action {
+                Action::Spawn(key) => {
+                    assert!(self.alive.insert(key), "{key} is started twice");
+                    self.spawned.push(key);
+                }
+                Action::Tell(key, message) => {
+                    assert!(
+                        self.alive.contains(&key),
+                        "{key} is dead, and told {message:?}"
+                    );
+                    self.told.push((key, message));
+                }
+                Action::Order(order) => self.orders.push(order),
+                Action::Say(text) => self.said.push(text),
+                Action::Result => self.results += 1,
+                Action::End => self.ended = true,
+                Action::Kill(..) | Action::OrphanSteward | Action::Second(..) => {}
+            }
+        }
+    }
+
+    fn on(&mut self, event: Event) {
+        if !self.ended {
+            let actions = self.machine.on(self.now, event);
+            self.note(actions);
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until && !self.ended {
+            self.now = self.now + STEP;
+            self.on(Event::Tick);
+        }
+    }
+
+    fn key(&self, role: Role, id: u32) -> ChildKey {
+        *self
+            .alive
+            .iter()
+            .find(|key| key.role == role && key.id == id)
+            .unwrap()
+    }
+
+    fn dies(&mut self, key: ChildKey, how: &str) {
+        self.alive.remove(&key);
+        self.on(Event::Exited(
+            key,
+            Death {
+                how: how.to_owned(),
+                last_words: Vec::new(),
+            },
+        ));
+    }
+
+    fn of(&self, role: Role) -> Vec<ChildKey> {
+        self.alive
+            .iter()
+            .filter(|key| key.role == role)
+            .copied()
+            .collect()
+    }
+
+    fn join(&mut self) {
+        for role in [Role::Consumer, Role::Producer] {
+            for key in self.of(role) {
+                self.on(Event::Joined(key));
+            }
+        }
+    }
+
+    fn created(&mut self) {
+        self.on(Event::Reply(Reply::Connected));
+        self.on(Event::Reply(Reply::Created));
+    }
+
+    fn ready(&mut self) {
+        for key in self.of(Role::Consumer) {
+            self.on(Event::Frame(key, FromChild::ClientReady(0)));
+        }
+        self.on(Event::Frame(
+            self.key(Role::Consumer, 0),
+            FromChild::Probed(vec![(0, 0)]),
+        ));
+        self.on(Event::Frame(
+            self.key(Role::Producer, 0),
+            FromChild::ClientReady(0),
+        ));
+    }
+
+    /// Up to the measured phase.
+    fn loaded(&mut self) {
+        self.join();
+        self.created();
+        self.ready();
+        assert_eq!(self.machine.phase(), Phase::WarmUp);
+        self.pass(Duration::from_secs(3));
+        assert_eq!(self.machine.phase(), Phase::Measure);
+    }
+
+    /// Children end when told to; the steward deletes.
+    fn obey(&mut self) {
+        for role in [Role::Producer, Role::Consumer] {
+            for key in self.of(role) {
+                self.dies(key, "exit 0");
+            }
+        }
+        if self.machine.phase() == Phase::Delete {
+            self.on(Event::Reply(Reply::Deleted(Leftovers::default())));
+        }
+        for key in self.of(Role::Steward) {
+            self.dies(key, "exit 0");
+        }
+    }
+
+    fn deletions(&self) -> usize {
+        self.orders
+            .iter()
+            .filter(|order| **order == Order::Delete)
+            .count()
+    }
+
+    fn status(&self) -> Status {
+        self.machine.verdict.status
+    }
+
+    fn reason(&self) -> &str {
+        self.machine.verdict.reason.as_deref().unwrap_or_default()
+    }
+}
+
+#[test]
+fn a_run_goes_through_its_phases_and_ends() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.machine.phase(), Phase::Drain);
+    bench.on(Event::Frame(
+        bench.key(Role::Producer, 0),
+        FromChild::LoadDone,
+    ));
+    assert_eq!(bench.machine.phase(), Phase::Leave);
+    bench.obey();
+    assert!(bench.ended);
+    assert_eq!(
+        (bench.status(), bench.deletions(), bench.results),
+        (Status::Completed, 1, 1)
+    );
+    assert_eq!(bench.orders.last(), Some(&Order::Goodbye));
+}
+
+#[test]
+fn a_signal_in_any_phase_ends_the_run_with_a_deletion_where_something_was_created() {
+    let steps: [(Phase, fn(&mut Bench)); 5] = [
+        (Phase::Connect, |_| {}),
+        (Phase::Create, |bench| {
+            bench.on(Event::Reply(Reply::Connected))
+        }),
+        (Phase::Ready, Bench::created),
+        (Phase::WarmUp, |bench| {
+            bench.join();
+            bench.created();
+            bench.ready();
+        }),
+        (Phase::Measure, Bench::loaded),
+    ];
+    for (phase, reach) in steps {
+        let mut bench = Bench::start();
+        reach(&mut bench);
+        assert_eq!(bench.machine.phase(), phase);
+        bench.on(Event::Signal(libc::SIGTERM));
+        for key in bench.of(Role::Producer) {
+            bench.on(Event::Frame(key, FromChild::LoadDone));
+        }
+        bench.obey();
+        assert!(bench.ended, "{phase:?}");
+        assert_eq!(bench.status(), Status::Interrupted, "{phase:?}");
+        assert_eq!(bench.machine.verdict.signal, Some(libc::SIGTERM));
+        assert_eq!(
+            bench.deletions(),
+            usize::from(phase > Phase::Connect),
+            "{phase:?}"
+        );
+    }
+}
+
+#[test]
+fn the_same_signal_at_once_is_one_and_another_one_ends_the_run() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    bench.on(Event::Signal(libc::SIGINT));
+    bench.on(Event::Signal(libc::SIGINT));
+    assert!(!bench.ended);
+    bench.now = bench.now + SAME_SIGNAL;
+    bench.on(Event::Signal(libc::SIGINT));
+    assert!(bench.ended);
+    assert_eq!(bench.results, 1);
+}
+
+#[test]
+fn a_consumer_that_dies_gets_another_life_and_the_same_schedule() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    let first = bench.key(Role::Consumer, 1);
+    bench.dies(first, "signal 9 (SIGKILL)");
+    bench.pass(Duration::from_secs(1));
+    let second = bench.key(Role::Consumer, 1);
+    assert_eq!(second.incarnation, 1);
+    bench.on(Event::Joined(second));
+    let schedule = |key| {
+        let mut loads = bench.told.iter().filter(|(to, _)| *to == key);
+        loads
+            .find(|(_, message)| matches!(message, ToChild::Load(_)))
+            .map(|(_, load)| load)
+    };
+    assert!(schedule(second).is_some());
+    assert_eq!(schedule(second), schedule(first));
+    assert_eq!(
+        (bench.status(), bench.machine.restarts()),
+        (Status::Completed, 1)
+    );
+}
+
+#[test]
+fn one_death_too_many_fails_the_run_and_names_the_cause() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    for _ in 0..4 {
+        let key = bench.key(Role::Consumer, 0);
+        bench.dies(key, "signal 11 (SIGSEGV)");
+        bench.pass(Duration::from_millis(2_100));
+    }
+    assert_eq!(bench.machine.phase(), Phase::Leave);
+    assert!(bench.reason().contains("SIGSEGV"), "{}", bench.reason());
+    bench.obey();
+    assert!(bench.ended);
+    assert_eq!((bench.status(), bench.deletions()), (Status::Failed, 1));
+}
+
+#[test]
+fn a_steward_that_dies_has_one_successor_which_deletes() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    bench.dies(bench.key(Role::Steward, 0), "signal 9 (SIGKILL)");
+    for role in [Role::Producer, Role::Consumer] {
+        for key in bench.of(role) {
+            bench.dies(key, "exit 0");
+        }
+    }
+    let successor = bench.key(Role::Steward, 0);
+    assert_eq!(successor.incarnation, 1);
+    bench.on(Event::Reply(Reply::Connected));
+    assert_eq!(bench.orders.last(), Some(&Order::Delete));
+    bench.on(Event::Reply(Reply::Deleted(Leftovers::default())));
+    bench.dies(successor, "exit 0");
+    assert!(bench.ended);
+    assert_eq!(bench.status(), Status::Failed);
+}
+
+#[test]
+fn who_is_not_ready_in_time_is_named() {
+    let mut bench = Bench::start();
+    bench.join();
+    bench.created();
+    let consumer = bench.key(Role::Consumer, 0);
+    bench.on(Event::Frame(consumer, FromChild::ClientReady(0)));
+    bench.on(Event::Frame(
+        consumer,
+        FromChild::Note("no route to host".to_owned()),
+    ));
+    bench.pass(Duration::from_secs(61));
+    assert_eq!(bench.status(), Status::Failed);
+    for word in [
+        "1 of 2 consumers",
+        "1 of 1 producers",
+        "sub-000",
+        "no route to host",
+    ] {
+        assert!(
+            bench.reason().contains(word),
+            "{word} in {}",
+            bench.reason()
+        );
+    }
+}
+
+#[test]
+fn what_is_still_at_the_broker_fails_the_run() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    bench.on(Event::Signal(libc::SIGINT));
+    bench.on(Event::Frame(
+        bench.key(Role::Producer, 0),
+        FromChild::LoadDone,
+    ));
+    for role in [Role::Producer, Role::Consumer] {
+        for key in bench.of(role) {
+            bench.dies(key, "exit 0");
+        }
+    }
+    let left = Leftovers {
+        topics: vec!["test-topic-0-x".to_owned()],
+        groups: Vec::new(),
+    };
+    bench.on(Event::Reply(Reply::Deleted(left)));
+    bench.pass(Duration::from_secs(5));
+    assert!(bench.ended);
+    assert_eq!(bench.status(), Status::Failed);
+    assert!(bench.reason().contains("SIGINT") && bench.reason().contains("test-topic-0-x"));
+}
+
+#[test]
+fn every_run_ends_whatever_happens_in_whatever_order() {
+    for seed in 0..600 {
+        random_run(seed);
+    }
+}
+
+/// Random events, then silence: the deadlines alone have to end the run.
+fn random_run(seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut bench = Bench::start();
+    for _ in 0..random.usize(0..60) {
+        random_event(&mut bench, &mut random);
+        let pause = Duration::from_millis(random.u64(0..1_500));
+        bench.pass(pause);
+    }
+    let leaving = bench.machine.phase() >= Phase::Leave;
+    let spawned = bench.spawned.len();
+    bench.pass(Duration::from_secs(300));
+    // Killed children die, as do those whose supervisor is done.
+    for _ in 0..4 {
+        for key in bench.alive.clone() {
+            bench.dies(key, "signal 9 (SIGKILL)");
+        }
+        bench.pass(Duration::from_secs(120));
+    }
+    assert!(bench.ended, "seed {seed}: {:?}", bench.machine.phase());
+    let stewards = bench
+        .spawned
+        .iter()
+        .filter(|key| key.role == Role::Steward)
+        .count();
+    assert!(
+        bench.deletions() <= stewards,
+        "seed {seed}: a steward was told twice to delete"
+    );
+    if leaving {
+        let late = &bench.spawned[spawned..];
+        assert!(
+            late.iter().all(|key| key.role == Role::Steward),
+            "seed {seed}: {late:?}"
+        );
+    }
+}
+
+fn random_event(bench: &mut Bench, random: &mut fastrand::Rng) {
+    let living: Vec<ChildKey> = bench.alive.iter().copied().collect();
+    let Some(&key) = random.choice(&living) else {
+        return;
+    };
+    let event = match random.u32(0..14) {
+        0 => return bench.dies(key, "signal 9 (SIGKILL)"),
+        1 => Event::Signal(*random.choice(&[libc::SIGINT, libc::SIGTERM]).unwrap_or(&2)),
+        2 | 3 => Event::Reply(Reply::Connected),
+        4 | 5 => Event::Reply(Reply::Created),
+        6 => Event::Reply(Reply::Deleted(Leftovers::default())),
+        7 => Event::Reply(Reply::Failed("no".to_owned())),
+        8 => Event::Frame(key, FromChild::LoadDone),
+        9 => Event::Frame(key, FromChild::Failed("broken".to_owned())),
+        10 => Event::Frame(key, FromChild::Deltas(vec![Default::default()])),
+        11 if bench.machine.phase() == Phase::Ready => return bench.ready_as_far_as_alive(),
+        _ => return bench.join(),
+    };
+    bench.on(event);
+}
+
+impl Bench {
+    fn ready_as_far_as_alive(&mut self) {
+        for role in [Role::Consumer, Role::Producer] {
+            for key in self.of(role) {
+                self.on(Event::Frame(key, FromChild::ClientReady(0)));
+                self.on(Event::Frame(key, FromChild::Probed(vec![(0, 0)])));
+            }
+        }
+    }
+}

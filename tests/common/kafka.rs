@@ -1,0 +1,135 @@
+//! The Kafka that `scripts/test` has started, looked at with a client of its own.
+
+use std::env;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use super::{PATIENCE, wait_for};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| {
+        panic!(
+            "{name} is not set: run scripts/test, or source the env file of scripts/broker kafka"
+        )
+    })
+}
+
+pub fn bootstrap() -> String {
+    variable("OMB_KAFKA_BOOTSTRAP")
+}
+
+/// Options that reach the SASL_SSL listener as this user.
+pub fn sasl(user: &str, password: &str) -> Vec<String> {
+    let settings = [
+        "security.protocol=SASL_SSL".to_owned(),
+        "sasl.mechanism=SCRAM-SHA-512".to_owned(),
+        format!("ssl.ca.location={}", variable("OMB_KAFKA_CA")),
+        format!("sasl.username={user}"),
+        format!("sasl.password={password}"),
+    ];
+    let mut args = vec!["-b".to_owned(), variable("OMB_KAFKA_SASL_BOOTSTRAP")];
+    for setting in settings {
+        args.extend(["-X".to_owned(), setting]);
+    }
+    args
+}
+
+pub fn user() -> (String, String) {
+    (variable("OMB_KAFKA_USER"), variable("OMB_KAFKA_PASSWORD"))
+}
+
+pub fn reader() -> (String, String) {
+    (
+        variable("OMB_KAFKA_READER"),
+        variable("OMB_KAFKA_READER_PASSWORD"),
+    )
+}
+
+fn config() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap());
+    config
+}
+
+fn looker() -> BaseConsumer {
+    config().create().unwrap()
+}
+
+/// Names of all topics and groups that contain this.
+pub fn names(part: &str) -> Vec<String> {
+    let looker = looker();
+    let metadata = looker.fetch_metadata(None, TIMEOUT).unwrap();
+    let groups = looker.fetch_group_list(None, TIMEOUT).unwrap();
+    let topics = metadata
+        .topics()
+        .iter()
+        .map(|topic| topic.name().to_owned());
+    let groups = groups.groups().iter().map(|group| group.name().to_owned());
+    topics
+        .chain(groups)
+        .filter(|name| name.contains(part))
+        .collect()
+}
+
+/// Fails if a topic or group of this run is there longer than a killed run may leave it.
+pub fn assert_nothing_left(run: &str) {
+    wait_for("topics and groups gone", Duration::from_secs(20), || {
+        names(run).is_empty().then_some(())
+    });
+}
+
+/// Messages in a topic, over all partitions.
+pub fn messages(topic: &str) -> u64 {
+    let looker = looker();
+    let metadata = looker.fetch_metadata(Some(topic), TIMEOUT).unwrap();
+    let partitions = metadata.topics()[0].partitions();
+    partitions
+        .iter()
+        .map(|partition| {
+            let (low, high) = looker
+                .fetch_watermarks(topic, partition.id(), TIMEOUT)
+                .unwrap();
+            (high - low) as u64
+        })
+        .sum()
+}
+
+pub fn create_topic(name: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> = config().create().unwrap();
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    let created = admin.create_topics([&topic], &AdminOptions::new());
+    futures_executor::block_on(created).unwrap()[0]
+        .as_ref()
+        .unwrap();
+    let looker = looker();
+    wait_for("a leader", PATIENCE, || {
+        let metadata = looker.fetch_metadata(Some(name), TIMEOUT).ok()?;
+        let known = metadata.topics()[0].partitions();
+        let led = known.iter().all(|partition| partition.leader() >= 0);
+        (led && known.len() == partitions as usize).then_some(())
+    });
+}
+
+pub fn delete_topics(names: &[&str]) {
+    let admin: AdminClient<DefaultClientContext> = config().create().unwrap();
+    futures_executor::block_on(admin.delete_topics(names, &AdminOptions::new())).unwrap();
+}
+
+/// Writes messages that are not omb's.
+pub fn write(topic: &str, messages: usize) {
+    let producer: BaseProducer = config().create().unwrap();
+    for number in 0..messages {
+        let text = format!("message {number} of somebody else, long enough to hold a stamp");
+        producer
+            .send(BaseRecord::<(), String>::to(topic).payload(&text))
+            .unwrap();
+    }
+    producer.flush(TIMEOUT).unwrap();
+}

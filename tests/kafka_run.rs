@@ -1,0 +1,78 @@
+//! Runs against a real Kafka.
+
+mod common;
+
+use common::{Broker, kafka, scenarios};
+use nix::sys::signal::Signal;
+
+const BROKER: Broker = Broker::Kafka;
+
+#[test]
+fn a_run_keeps_its_rate_and_its_books() {
+    scenarios::a_run_keeps_its_rate_and_its_books(&BROKER);
+}
+
+#[test]
+fn every_subscription_gets_every_small_message() {
+    scenarios::every_subscription_gets_every_small_message(&BROKER);
+}
+
+#[test]
+fn a_killed_consumer_comes_back() {
+    scenarios::a_killed_consumer_comes_back(&BROKER);
+}
+
+#[test]
+fn a_consumer_that_keeps_dying_ends_the_run() {
+    scenarios::a_consumer_that_keeps_dying_ends_the_run(&BROKER);
+}
+
+#[test]
+fn a_killed_producer_ends_the_run() {
+    scenarios::a_killed_producer_ends_the_run(&BROKER);
+}
+
+#[test]
+fn sigint_stops_a_run_in_good_order() {
+    scenarios::a_signal_stops_a_run_in_good_order(&BROKER, Signal::SIGINT);
+}
+
+#[test]
+fn sigterm_stops_a_run_in_good_order() {
+    scenarios::a_signal_stops_a_run_in_good_order(&BROKER, Signal::SIGTERM);
+}
+
+#[test]
+fn a_signal_in_the_warm_up_leaves_a_valid_result() {
+    scenarios::a_signal_in_the_warm_up_leaves_a_valid_result(&BROKER);
+}
+
+#[test]
+fn a_second_signal_ends_a_run_at_once() {
+    scenarios::a_second_signal_ends_a_run_at_once(&BROKER);
+}
+
+#[test]
+fn a_killed_supervisor_leaves_nothing() {
+    scenarios::a_killed_supervisor_leaves_nothing(&BROKER);
+}
+
+#[test]
+fn the_books_are_those_of_the_broker() {
+    let mut run = common::Run::start(&BROKER, &[], &["--keep-topics"]);
+    run.finish_with(0);
+    let result = run.result();
+    let id = run.id();
+    let kept = kafka::names(&id);
+    assert_eq!(kept.len(), 2, "two topics and no groups: {kept:?}");
+    let at_broker: u64 = kept.iter().map(|topic| kafka::messages(topic)).sum();
+    let acknowledged = result["omb"]["ledger"]["acknowledged"].as_u64().unwrap();
+    let probes = at_broker - acknowledged;
+    // Each of the two producers sends one, and another for each second it waits.
+    assert!(
+        (2..20).contains(&probes),
+        "{at_broker} at the broker, {acknowledged} acknowledged"
+    );
+    kafka::delete_topics(&kept.iter().map(String::as_str).collect::<Vec<_>>());
+    run.assert_nothing_left();
+}

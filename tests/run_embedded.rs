@@ -1,0 +1,128 @@
+//! Runs against the embedded broker, as in the first try.
+
+mod common;
+
+use common::{Broker, Run, omb, scenarios, workload};
+use nix::sys::signal::Signal;
+
+const BROKER: Broker = Broker::Embedded;
+
+#[test]
+fn a_run_keeps_its_rate_and_its_books() {
+    scenarios::a_run_keeps_its_rate_and_its_books(&BROKER);
+}
+
+#[test]
+fn every_subscription_gets_every_small_message() {
+    scenarios::every_subscription_gets_every_small_message(&BROKER);
+}
+
+#[test]
+fn a_killed_consumer_comes_back() {
+    scenarios::a_killed_consumer_comes_back(&BROKER);
+}
+
+#[test]
+fn a_consumer_that_keeps_dying_ends_the_run() {
+    scenarios::a_consumer_that_keeps_dying_ends_the_run(&BROKER);
+}
+
+#[test]
+fn a_killed_producer_ends_the_run() {
+    scenarios::a_killed_producer_ends_the_run(&BROKER);
+}
+
+#[test]
+fn sigint_stops_a_run_in_good_order() {
+    scenarios::a_signal_stops_a_run_in_good_order(&BROKER, Signal::SIGINT);
+}
+
+#[test]
+fn a_signal_in_the_warm_up_leaves_a_valid_result() {
+    scenarios::a_signal_in_the_warm_up_leaves_a_valid_result(&BROKER);
+}
+
+#[test]
+fn a_second_signal_ends_a_run_at_once() {
+    scenarios::a_second_signal_ends_a_run_at_once(&BROKER);
+}
+
+#[test]
+fn a_killed_supervisor_leaves_nothing() {
+    scenarios::a_killed_supervisor_leaves_nothing(&BROKER);
+}
+
+#[test]
+fn a_killed_embedded_broker_ends_the_run() {
+    let mut run = Run::start(&BROKER, &[("testDuration", "1m")], &[]);
+    run.wait_for_measure();
+    let victim = nix::unistd::Pid::from_raw(run.child("broker"));
+    nix::sys::signal::kill(victim, Signal::SIGKILL).unwrap();
+    run.finish_with(1);
+    let reason = run.result()["omb"]["reason"].to_string();
+    assert!(
+        reason.contains("embedded broker died: signal 9"),
+        "{reason}"
+    );
+    run.assert_nothing_left();
+}
+
+#[test]
+fn stdout_holds_the_result_and_nothing_else() {
+    let mut run = Run::start(&BROKER, &[("testDuration", "1s")], &["-o", "-"]);
+    run.finish_with(0);
+    let result: serde_json::Value = serde_json::from_str(&run.stdout()).unwrap();
+    assert_eq!(result["omb"]["status"], "completed");
+    let here: Vec<String> = std::fs::read_dir(run.directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.contains("json"))
+        .collect();
+    assert_eq!(here, Vec::<String>::new(), "files nobody asked for");
+}
+
+#[test]
+fn the_result_gets_the_name_that_omb_gives_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let workload = workload(
+        directory.path(),
+        &[("testDuration", "1s"), ("warmupDuration", "0s")],
+    );
+    let status = omb()
+        .current_dir(&directory)
+        .arg("run")
+        .arg(workload)
+        .output()
+        .unwrap()
+        .status;
+    assert!(status.success());
+    let names: Vec<String> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    let result = names.iter().find(|name| name.ends_with(".json")).unwrap();
+    let date = result.strip_prefix("workload-embedded-").unwrap();
+    let shape: String = date
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { c })
+        .collect();
+    assert_eq!(shape, "9999-99-99-99-99-99.json");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_anything_starts() {
+    let mut run = Run::start(&BROKER, &[], &["-o", "/no/such/directory/result.json"]);
+    run.finish_with(2);
+    let stderr = run.stderr();
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("/no/such/directory"), "{stderr}");
+}
+
+#[test]
+fn the_help_names_the_exit_codes() {
+    for args in [&["--help"][..], &["run", "--help"], &["check", "--help"]] {
+        let output = omb().args(args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("128 + n"), "{args:?}: {text}");
+    }
+}
