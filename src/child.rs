@@ -1,5 +1,6 @@
 //! Being a child: armed against the death of the supervisor, known to it by name, gone in time.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,14 @@ pub struct Seat {
     pub incarnation: u16,
 }
 
+/// Shows the role where only the name of a process is shown: it was started by way of a link.
+pub fn name_process(role: Role) {
+    if let Ok(name) = CString::new(format!("omb {}", role.name())) {
+        // A name is a help to people; without it everything works.
+        let _ = nix::sys::prctl::set_name(&name);
+    }
+}
+
 /// Ends with the supervisor: the system sends SIGTERM when the supervisor's main thread ends.
 ///
 /// # Errors
@@ -41,6 +50,7 @@ pub fn die_with_parent() -> anyhow::Result<()> {
 /// # Errors
 /// Where the supervisor is gone already, or somebody else listens there.
 pub fn join(seat: &Seat) -> anyhow::Result<Connection> {
+    name_process(seat.role);
     die_with_parent()?;
     let connection = Connection::connect(&seat.socket)
         .with_context(|| format!("no supervisor at {}", seat.socket.display()))?;

@@ -14,12 +14,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::child::{exit_now, thread};
+use crate::child::{exit_now, name_process, thread};
 use crate::clock::Instant;
 use crate::config::System;
 use crate::driver::kafka::KafkaDriver;
 use crate::driver::{Admin, Driver, DriverError, Leftovers};
-use crate::wire::{Order, Reply, StewardAssignment, read_frame, write_frame};
+use crate::wire::{Order, Reply, Role, StewardAssignment, read_frame, write_frame};
 
 /// What an orphan has deleted has to stay absent this long: a creation may still be under way.
 const STAY_ABSENT: Duration = Duration::from_secs(2);
@@ -35,6 +35,7 @@ const BATCH_OVERHEAD: u64 = 61 + 7;
 /// # Errors
 /// Where the first order is not whom to administer.
 pub fn run() -> anyhow::Result<()> {
+    name_process(Role::Steward);
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         // Handled by doing nothing: the steward ends when its work is done.
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))

@@ -3,11 +3,12 @@
 use std::env;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::{PATIENCE, wait_for};
 
@@ -105,9 +106,7 @@ pub fn create_topic(name: &str, partitions: i32) {
     let admin: AdminClient<DefaultClientContext> = config().create().unwrap();
     let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
     let created = admin.create_topics([&topic], &AdminOptions::new());
-    futures_executor::block_on(created).unwrap()[0]
-        .as_ref()
-        .unwrap();
+    block_on(created).unwrap()[0].as_ref().unwrap();
     let looker = looker();
     wait_for("a leader", PATIENCE, || {
         let metadata = looker.fetch_metadata(Some(name), TIMEOUT).ok()?;
@@ -119,7 +118,7 @@ pub fn create_topic(name: &str, partitions: i32) {
 
 pub fn delete_topics(names: &[&str]) {
     let admin: AdminClient<DefaultClientContext> = config().create().unwrap();
-    futures_executor::block_on(admin.delete_topics(names, &AdminOptions::new())).unwrap();
+    block_on(admin.delete_topics(names, &AdminOptions::new())).unwrap();
 }
 
 /// Writes messages that are not omb's.
@@ -130,6 +129,43 @@ pub fn write(topic: &str, messages: usize) {
         producer
             .send(BaseRecord::<(), String>::to(topic).payload(&text))
             .unwrap();
+    }
+    producer.flush(TIMEOUT).unwrap();
+}
+
+/// Removes everything that is in a topic now, unread as it may be.
+pub fn delete_records(topic: &str) {
+    let looker = looker();
+    let metadata = looker.fetch_metadata(Some(topic), TIMEOUT).unwrap();
+    let mut ends = TopicPartitionList::new();
+    for partition in metadata.topics()[0].partitions() {
+        let (_, end) = looker
+            .fetch_watermarks(topic, partition.id(), TIMEOUT)
+            .unwrap();
+        ends.add_partition_offset(topic, partition.id(), Offset::Offset(end))
+            .unwrap();
+    }
+    let admin: AdminClient<DefaultClientContext> = config().create().unwrap();
+    block_on(admin.delete_records(&ends, &AdminOptions::new())).unwrap();
+}
+
+/// Writes the first messages of a partition once more, byte for byte.
+pub fn write_again(topic: &str, partition: i32, messages: usize) {
+    let reader: BaseConsumer = config().set("group.id", "copyist").create().unwrap();
+    let mut from = TopicPartitionList::new();
+    from.add_partition_offset(topic, partition, Offset::Beginning)
+        .unwrap();
+    reader.assign(&from).unwrap();
+    let producer: BaseProducer = config().create().unwrap();
+    for _ in 0..messages {
+        let message = wait_for("a message to copy", PATIENCE, || {
+            reader.poll(Duration::from_millis(100)).map(Result::unwrap)
+        });
+        let payload = message.payload().unwrap();
+        let copy = BaseRecord::<(), [u8]>::to(topic)
+            .partition(partition)
+            .payload(payload);
+        producer.send(copy).unwrap();
     }
     producer.flush(TIMEOUT).unwrap();
 }

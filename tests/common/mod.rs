@@ -71,6 +71,21 @@ pub fn wait_for<T>(what: &str, within: Duration, mut condition: impl FnMut() -> 
     }
 }
 
+/// A count of a result.
+pub fn count(value: &Value) -> u64 {
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("{value} is no count"))
+}
+
+/// What the first subscription of a run received.
+pub fn first_books(result: &Value) -> &Value {
+    let subscriptions = result["omb"]["ledger"]["subscriptions"]
+        .as_object()
+        .unwrap();
+    subscriptions.values().next().unwrap()
+}
+
 /// A workload file with these lines in place of the usual ones.
 pub fn workload(directory: &Path, changes: &[(&str, &str)]) -> PathBuf {
     let mut fields = vec![

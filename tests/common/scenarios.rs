@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::{Broker, Run, kafka, processes};
+use super::{Broker, Run, count, kafka, processes};
 
 /// OMB's scalar fields, and its arrays with one entry per period.
 const SCALARS: [&str; 7] = [
@@ -25,26 +25,20 @@ const ARRAYS: [&str; 7] = [
     "endToEndLatency99pct",
 ];
 
-fn number(value: &Value) -> u64 {
-    value
-        .as_u64()
-        .unwrap_or_else(|| panic!("{value} is no count"))
-}
-
 /// Sums a count over all subscriptions.
-fn over_subscriptions(result: &Value, count: &str) -> u64 {
+fn over_subscriptions(result: &Value, class: &str) -> u64 {
     let subscriptions = result["omb"]["ledger"]["subscriptions"]
         .as_object()
         .unwrap();
     subscriptions
         .values()
-        .map(|books| number(&books[count]))
+        .map(|books| count(&books[class]))
         .sum()
 }
 
 fn assert_balanced(result: &Value) {
     let ledger = &result["omb"]["ledger"];
-    let of = |name: &str| number(&ledger[name]);
+    let of = |name: &str| count(&ledger[name]);
     assert_eq!(
         of("sent"),
         of("acknowledged") + of("failed") + of("unknown"),
@@ -55,7 +49,7 @@ fn assert_balanced(result: &Value) {
 /// All that was acknowledged was received, once.
 fn assert_all_received(result: &Value, subscriptions: u64) {
     assert_balanced(result);
-    let acknowledged = number(&result["omb"]["ledger"]["acknowledged"]);
+    let acknowledged = count(&result["omb"]["ledger"]["acknowledged"]);
     assert_eq!(
         over_subscriptions(result, "received"),
         acknowledged * subscriptions
@@ -98,10 +92,10 @@ pub fn a_run_keeps_its_rate_and_its_books(broker: &Broker) {
     );
     assert_eq!(rates.len(), 2, "periods of 1 s in 2 s");
     assert_all_received(&result, 1);
-    assert_eq!(number(&result["omb"]["sent"]), 4_000);
-    assert_eq!(number(&result["omb"]["received"]), 4_000);
+    assert_eq!(count(&result["omb"]["sent"]), 4_000);
+    assert_eq!(count(&result["omb"]["received"]), 4_000);
     assert_eq!(
-        number(&result["omb"]["ledger"]["sent"]),
+        count(&result["omb"]["ledger"]["sent"]),
         6_000,
         "with 1 s of warm-up"
     );
@@ -154,7 +148,7 @@ pub fn every_subscription_gets_every_small_message(broker: &Broker) {
     run.finish_with(0);
     let result = run.result();
     assert_all_received(&result, 3);
-    assert_eq!(number(&result["omb"]["received"]), 12_000);
+    assert_eq!(count(&result["omb"]["received"]), 12_000);
     assert!(
         result["omb"]["notes"].to_string().contains("record header"),
         "{}",
@@ -242,7 +236,7 @@ pub fn a_killed_producer_ends_the_run(broker: &Broker) {
         reason.contains("producer") && reason.contains("SIGKILL"),
         "{reason}"
     );
-    assert!(number(&result["omb"]["ledger"]["sent"]) > 0);
+    assert!(count(&result["omb"]["ledger"]["sent"]) > 0);
     assert_nothing_left(&run, broker);
 }
 
@@ -270,7 +264,7 @@ fn a_signal_stops_a_run(broker: &Broker, signal: Signal) {
             .contains(signal.as_str())
     );
     assert_all_received(&result, 1);
-    let sent = number(&result["omb"]["sent"]);
+    let sent = count(&result["omb"]["sent"]);
     assert!((1_000..100_000).contains(&sent), "{sent}");
     assert_nothing_left(&run, broker);
 }
