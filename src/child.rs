@@ -72,30 +72,36 @@ pub fn join(seat: &Seat) -> anyhow::Result<Connection> {
 pub fn leave_on_sigterm(leave: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("cannot handle signals")?;
     let mut leave = Some(leave);
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                if signal == SIGTERM
-                    && let Some(leave) = leave.take()
-                {
-                    end_soon();
-                    leave();
-                }
+    thread("signals", move || {
+        for signal in signals.forever() {
+            if signal == SIGTERM
+                && let Some(leave) = leave.take()
+            {
+                end_soon();
+                leave();
             }
-        })
-        .context("cannot start a thread")?;
+        }
+    })
+}
+
+/// Starts a thread with a name.
+///
+/// # Errors
+/// Where the system has no room for another one.
+pub fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .with_context(|| format!("cannot start the thread {name}"))?;
     Ok(())
 }
 
 /// Ends the process after [`LEAVE_DEADLINE`], unless it has ended by itself.
 pub fn end_soon() {
-    let watchdog = std::thread::Builder::new()
-        .name("watchdog".to_owned())
-        .spawn(|| {
-            std::thread::sleep(LEAVE_DEADLINE);
-            exit_now(128 + SIGTERM);
-        });
+    let watchdog = thread("watchdog", || {
+        std::thread::sleep(LEAVE_DEADLINE);
+        exit_now(128 + SIGTERM);
+    });
     if watchdog.is_err() {
         exit_now(128 + SIGTERM);
     }

@@ -1,55 +1,23 @@
 //! Runs against the embedded broker, as in the first try.
 
+#[macro_use]
 mod common;
 
-use common::{Broker, Run, omb, scenarios, workload};
+use common::{Broker, Run, omb, workload};
 use nix::sys::signal::Signal;
 
 const BROKER: Broker = Broker::Embedded;
 
-#[test]
-fn a_run_keeps_its_rate_and_its_books() {
-    scenarios::a_run_keeps_its_rate_and_its_books(&BROKER);
-}
-
-#[test]
-fn every_subscription_gets_every_small_message() {
-    scenarios::every_subscription_gets_every_small_message(&BROKER);
-}
-
-#[test]
-fn a_killed_consumer_comes_back() {
-    scenarios::a_killed_consumer_comes_back(&BROKER);
-}
-
-#[test]
-fn a_consumer_that_keeps_dying_ends_the_run() {
-    scenarios::a_consumer_that_keeps_dying_ends_the_run(&BROKER);
-}
-
-#[test]
-fn a_killed_producer_ends_the_run() {
-    scenarios::a_killed_producer_ends_the_run(&BROKER);
-}
-
-#[test]
-fn sigint_stops_a_run_in_good_order() {
-    scenarios::a_signal_stops_a_run_in_good_order(&BROKER, Signal::SIGINT);
-}
-
-#[test]
-fn a_signal_in_the_warm_up_leaves_a_valid_result() {
-    scenarios::a_signal_in_the_warm_up_leaves_a_valid_result(&BROKER);
-}
-
-#[test]
-fn a_second_signal_ends_a_run_at_once() {
-    scenarios::a_second_signal_ends_a_run_at_once(&BROKER);
-}
-
-#[test]
-fn a_killed_supervisor_leaves_nothing() {
-    scenarios::a_killed_supervisor_leaves_nothing(&BROKER);
+on! { BROKER =>
+    a_run_keeps_its_rate_and_its_books,
+    every_subscription_gets_every_small_message,
+    a_killed_consumer_comes_back,
+    a_consumer_that_keeps_dying_ends_the_run,
+    a_killed_producer_ends_the_run,
+    sigint_stops_a_run_in_good_order,
+    a_signal_in_the_warm_up_leaves_a_valid_result,
+    a_second_signal_ends_a_run_at_once,
+    a_killed_supervisor_leaves_nothing,
 }
 
 #[test]

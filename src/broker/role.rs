@@ -41,7 +41,7 @@ pub fn child(seat: &Seat) -> anyhow::Result<()> {
         let _ = stop.send(());
     })?;
     let listener = connection.clone();
-    spawn("listener", move || {
+    child::thread("listener", move || {
         while let Ok(Some(message)) = listener.receive::<ToChild>() {
             if message == ToChild::Finish {
                 break;
@@ -64,7 +64,7 @@ pub fn alone(options: &Options) -> anyhow::Result<()> {
     let broker = Broker::bind(options)?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot handle signals")?;
     let (stop, stopped) = oneshot::channel();
-    spawn("signals", move || {
+    child::thread("signals", move || {
         if signals.forever().next().is_some() {
             let _ = stop.send(());
         }
@@ -83,7 +83,7 @@ fn serve(
     tell: impl Fn(String) + Send + 'static,
 ) -> anyhow::Result<()> {
     let (notices, lines): (_, Receiver<String>) = channel();
-    spawn("notices", move || lines.into_iter().for_each(tell))?;
+    child::thread("notices", move || lines.into_iter().for_each(tell))?;
     let stop = async {
         // Its sender gone means the same.
         let _ = stopped.await;
@@ -109,12 +109,4 @@ fn log_to_stderr() {
         .with_target(false)
         .with_env_filter(filter)
         .try_init();
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .with_context(|| format!("cannot start the thread {name}"))?;
-    Ok(())
 }

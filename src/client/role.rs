@@ -74,7 +74,7 @@ fn serve(connection: Connection, clients: Clients) -> anyhow::Result<()> {
     child::leave_on_sigterm(leave.clone())?;
     let listener = connection.clone();
     let mailboxes = clients.mailboxes.clone();
-    spawn("listener", move || {
+    child::thread("listener", move || {
         while let Ok(Some(message)) = listener.receive::<ToChild>() {
             let command = match message {
                 ToChild::Probe => Command::Probe,
@@ -180,7 +180,7 @@ fn client_thread(
     voice: Sender<(u32, FromClient)>,
     body: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    spawn(&format!("{role}-{number}"), move || {
+    child::thread(&format!("{role}-{number}"), move || {
         // Sleeps until a message is due end when it is due, not up to 50 µs later.
         if let Err(error) = nix::sys::prctl::set_timerslack(1) {
             let note = format!("cannot set the timer slack: {error}");
@@ -194,12 +194,4 @@ fn client_thread(
         };
         let _ = voice.send((number as u32, FromClient::Failed(failure)));
     })
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .with_context(|| format!("cannot start the thread {name}"))?;
-    Ok(())
 }

@@ -10,6 +10,7 @@ pub mod terminal;
 
 use crate::config::{Driver, Workload};
 use crate::stats::latencies::{Latencies, LatencySummaries};
+use crate::stats::ledger::SubscriptionCounts;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,28 +134,7 @@ pub struct LedgerReport {
     /// Due within the run's schedule and never sent: the clients could not keep up.
     pub unsent: u64,
     /// What each subscription received, by its name.
-    pub subscriptions: Vec<(String, SubscriptionBooks)>,
-}
-
-/// What one subscription received of a run's load messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SubscriptionBooks {
-    /// Different messages received.
-    pub received: u64,
-    /// Acknowledged, not received, and the subscription has read past the place.
-    pub lost: u64,
-    /// Acknowledged and not reached by the deadline.
-    pub unread: u64,
-    /// The same message at a further offset.
-    pub duplicates: u64,
-    /// The same offset again.
-    pub redelivered: u64,
-    /// Received after it had been settled as lost.
-    pub late: u64,
-    /// Received after a later message of the same producer in the same partition.
-    pub reordered: u64,
-    /// Messages without this run's stamp.
-    pub foreign: u64,
+    pub subscriptions: Vec<(String, SubscriptionCounts)>,
 }
 
 /// Runs for the writers' tests.

@@ -9,8 +9,9 @@ use serde::ser::Serializer;
 use serde_json::{Value, json};
 
 use super::numbers::{Millis, finite, java_double, micros, millis, rfc3339, whole_micros};
-use super::{Interval, LedgerReport, Process, Run, SubscriptionBooks};
+use super::{Interval, LedgerReport, Process, Run};
 use crate::stats::histogram::Histogram;
+use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
 
 /// The whole result as text, with a line break at its end.
@@ -248,7 +249,7 @@ fn ledger(ledger: &LedgerReport) -> Value {
     })
 }
 
-fn subscription(books: &SubscriptionBooks) -> Value {
+fn subscription(books: &SubscriptionCounts) -> Value {
     json!({
         "received": books.received,
         "lost": books.lost,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{KafkaConfig, System, testing};
 use crate::stats::latencies::LatencyRecorders;
+use crate::stats::ledger::SubscriptionCounts;
 
 /// Two minutes of nothing in particular: 1,000 messages a second, one subscription.
 pub fn run() -> Run {
@@ -64,9 +65,9 @@ pub fn run() -> Run {
             acknowledged: 122_000,
             subscriptions: vec![(
                 "sub-000-00c0ffee".to_owned(),
-                SubscriptionBooks {
+                SubscriptionCounts {
                     received: 122_000,
-                    ..SubscriptionBooks::default()
+                    ..SubscriptionCounts::default()
                 },
             )],
             ..LedgerReport::default()

@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::child::exit_now;
+use crate::child::{exit_now, thread};
 use crate::clock::Instant;
 use crate::config::System;
 use crate::driver::kafka::KafkaDriver;
@@ -73,25 +73,22 @@ fn listen(
     created: Arc<AtomicBool>,
 ) -> anyhow::Result<Receiver<Order>> {
     let (sender, orders) = channel();
-    std::thread::Builder::new()
-        .name("orders".to_owned())
-        .spawn(move || {
-            while let Ok(Some(order)) = read_frame::<Order>(io::stdin().lock()) {
-                match order {
-                    Order::Create | Order::Adopt => created.store(true, Ordering::Release),
-                    Order::Goodbye if !created.load(Ordering::Acquire) => exit_now(0),
-                    _ => {}
-                }
-                if sender.send(order).is_err() {
-                    return;
-                }
+    thread("orders", move || {
+        while let Ok(Some(order)) = read_frame::<Order>(io::stdin().lock()) {
+            match order {
+                Order::Create | Order::Adopt => created.store(true, Ordering::Release),
+                Order::Goodbye if !created.load(Ordering::Acquire) => exit_now(0),
+                _ => {}
             }
-            if !created.load(Ordering::Acquire) {
-                remove(&directory);
-                exit_now(0);
+            if sender.send(order).is_err() {
+                return;
             }
-        })
-        .context("cannot start a thread")?;
+        }
+        if !created.load(Ordering::Acquire) {
+            remove(&directory);
+            exit_now(0);
+        }
+    })?;
     Ok(orders)
 }
 

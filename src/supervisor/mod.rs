@@ -28,7 +28,7 @@ use processes::{Happening, Processes};
 use crate::clock::Instant;
 use crate::config::{Driver, Workload};
 use crate::plan::{Plan, RunId};
-use crate::report::{LedgerReport, Run, Status, SubscriptionBooks};
+use crate::report::{LedgerReport, Run, Status};
 use crate::wire::{BrokerAssignment, StewardAssignment};
 
 /// How often the state machine looks at the clock.
@@ -107,8 +107,7 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
     let directory = private_directory(id)?;
     let (sender, happenings) = channel();
     signals::listen(sender.clone())?;
-    let processes = Processes::open(&directory.path().join("s"), sender)
-        .context("cannot open a socket for the child processes")?;
+    let processes = Processes::open(&directory.path().join("s"), sender)?;
     desk.begin(&options, &plan);
     let brief = brief(&options, plan, id, directory.path().to_owned());
     let mut run = Supervisor {
@@ -301,27 +300,13 @@ impl Supervisor {
     fn ledger(&self) -> LedgerReport {
         let tally = &self.machine.tally;
         let names = self.machine.groups().iter().cloned();
-        let books = tally
-            .ledger
-            .counts()
-            .into_iter()
-            .map(|counts| SubscriptionBooks {
-                received: counts.received,
-                lost: counts.lost,
-                unread: counts.unread,
-                duplicates: counts.duplicates,
-                redelivered: counts.redelivered,
-                late: counts.late,
-                reordered: counts.reordered,
-                foreign: counts.foreign,
-            });
         LedgerReport {
             sent: tally.load.sent,
             acknowledged: tally.load.acknowledged,
             failed: tally.load.failed,
             unknown: tally.load.unknown,
             unsent: tally.periods.as_ref().map_or(0, periods::Periods::unsent),
-            subscriptions: names.zip(books).collect(),
+            subscriptions: names.zip(tally.ledger.counts()).collect(),
         }
     }
 }

@@ -11,8 +11,11 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use super::event::{ChildKey, Death, Event};
 use super::machine::signal_name;
+use crate::child::thread;
 use crate::report::Process;
 use crate::wire::{
     Connection, Door, FromChild, Order, PROTOCOL, Reply, Role, ToChild, read_frame, write_frame,
@@ -73,8 +76,8 @@ impl Processes {
     ///
     /// # Errors
     /// Where the socket can't be made.
-    pub fn open(socket: &Path, sender: Sender<Happening>) -> io::Result<Self> {
-        let door = Door::open(socket)?;
+    pub fn open(socket: &Path, sender: Sender<Happening>) -> anyhow::Result<Self> {
+        let door = Door::open(socket).context("cannot open a socket for the child processes")?;
         let arrivals = sender.clone();
         thread("door", move || {
             for connection in door.connections().flatten() {
@@ -99,7 +102,7 @@ impl Processes {
     ///
     /// # Errors
     /// Where the system has no room for another process.
-    pub fn spawn(&mut self, key: ChildKey) -> io::Result<()> {
+    pub fn spawn(&mut self, key: ChildKey) -> anyhow::Result<()> {
         let mut command = Command::new(OURSELVES);
         command
             .arg0("omb")
@@ -287,7 +290,7 @@ fn listen(connection: Connection, sender: &Sender<Happening>) {
     say(Happening::Closed(key, fault));
 }
 
-fn hear_steward(stdout: ChildStdout, sender: Sender<Happening>) -> io::Result<()> {
+fn hear_steward(stdout: ChildStdout, sender: Sender<Happening>) -> anyhow::Result<()> {
     thread("steward", move || {
         let mut stdout = BufReader::new(stdout);
         while let Ok(Some(reply)) = read_frame::<Reply>(&mut stdout) {
@@ -351,11 +354,4 @@ fn wait_for(pid: i32) -> (String, f64, u64) {
         seconds(usage.ru_utime) + seconds(usage.ru_stime),
         kibibytes * 1024,
     )
-}
-
-fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map(drop)
 }

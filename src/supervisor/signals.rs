@@ -8,6 +8,7 @@ use signal_hook::iterator::Signals;
 
 use super::event::Event;
 use super::processes::Happening;
+use crate::child::thread;
 
 /// Handles SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored, and SIGHUP
 /// unless it was ignored from the start, as by `nohup`.
@@ -20,20 +21,16 @@ pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
         handled.push(SIGHUP);
     }
     let mut signals = Signals::new(handled).context("cannot handle signals")?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                if sender
-                    .send(Happening::Event(Event::Signal(signal)))
-                    .is_err()
-                {
-                    return;
-                }
+    thread("signals", move || {
+        for signal in signals.forever() {
+            if sender
+                .send(Happening::Event(Event::Signal(signal)))
+                .is_err()
+            {
+                return;
             }
-        })
-        .context("cannot start a thread")?;
-    Ok(())
+        }
+    })
 }
 
 /// Whether this process ignores a signal.

@@ -20,6 +20,19 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+/// One test for each scenario, on a broker.
+#[allow(unused_macros, reason = "each test file uses its own part")]
+macro_rules! on {
+    ($broker:expr => $($scenario:ident,)*) => {
+        $(
+            #[test]
+            fn $scenario() {
+                common::scenarios::$scenario(&$broker);
+            }
+        )*
+    };
+}
+
 /// Longer than anything a test waits for takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

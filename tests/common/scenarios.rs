@@ -246,8 +246,17 @@ pub fn a_killed_producer_ends_the_run(broker: &Broker) {
     assert_nothing_left(&run, broker);
 }
 
-/// A signal under load ends it in good order.
-pub fn a_signal_stops_a_run_in_good_order(broker: &Broker, signal: Signal) {
+/// Ctrl-C under load ends it in good order.
+pub fn sigint_stops_a_run_in_good_order(broker: &Broker) {
+    a_signal_stops_a_run(broker, Signal::SIGINT);
+}
+
+/// And so does a plain `kill`.
+pub fn sigterm_stops_a_run_in_good_order(broker: &Broker) {
+    a_signal_stops_a_run(broker, Signal::SIGTERM);
+}
+
+fn a_signal_stops_a_run(broker: &Broker, signal: Signal) {
     let mut run = Run::start(broker, &[("testDuration", "1m")], &[]);
     run.wait_for_measure();
     run.signal(signal);

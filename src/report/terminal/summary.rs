@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use crate::config::{Driver, Payload, Workload, show_duration};
+use crate::report::Run;
 use crate::report::numbers::{grouped, mib, rate};
-use crate::report::{Run, SubscriptionBooks};
+use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
 
 /// OMB's files ask for this rate when they mean as fast as possible.
@@ -225,7 +226,7 @@ fn books(text: &mut String, run: &Run) {
         let _ = write!(sent, "; {} due and never sent", grouped(ledger.unsent));
     }
     line(text, "ledger", &sent);
-    let sum = |class: fn(&SubscriptionBooks) -> u64| {
+    let sum = |class: fn(&SubscriptionCounts) -> u64| {
         ledger
             .subscriptions
             .iter()
@@ -348,7 +349,7 @@ mod tests {
         let mut run = testing::nothing_measured();
         run.restarts = 2;
         run.ledger.unsent = 7;
-        let books = SubscriptionBooks {
+        let books = SubscriptionCounts {
             unread: 5,
             ..Default::default()
         };

@@ -237,10 +237,11 @@ fn a_run_goes_through_its_phases_and_ends() {
 
 #[test]
 fn a_signal_in_any_phase_ends_the_run_with_a_deletion_where_something_was_created() {
-    let steps: [(Phase, fn(&mut Bench)); 5] = [
+    type Reach = fn(&mut Bench);
+    let steps: [(Phase, Reach); 5] = [
         (Phase::Connect, |_| {}),
         (Phase::Create, |bench| {
-            bench.on(Event::Reply(Reply::Connected))
+            bench.on(Event::Reply(Reply::Connected));
         }),
         (Phase::Ready, Bench::created),
         (Phase::WarmUp, |bench| {

@@ -11,6 +11,7 @@
 //!   where they are kept.
 
 pub mod consumer;
+mod groups;
 pub mod producer;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
