@@ -56,7 +56,9 @@ async fn other(client: &Client, head: &Head, body: Bytes) -> Result<Bytes, Fault
         }),
         ApiKey::FindCoordinator => reply(head, body, |request| cluster::find(core, &request)),
         ApiKey::InitProducerId => reply(head, body, |request| produce::number(core, &request)),
-        ApiKey::ListOffsets => reply(head, body, |request| offsets::list(core, request)),
+        ApiKey::ListOffsets => reply(head, body, |request| {
+            offsets::list(core, head.version, request)
+        }),
         ApiKey::CreateTopics => reply(head, body, |request| topics::create(core, request)),
         ApiKey::DeleteTopics => reply(head, body, |request| topics::delete(core, request)),
         ApiKey::CreatePartitions => reply(head, body, |request| partitions::add(core, request)),

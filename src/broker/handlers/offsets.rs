@@ -9,6 +9,9 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use crate::broker::core::Core;
 use crate::broker::log::Log;
 
+/// From this version on, an offset comes with the epoch of its leader.
+const EPOCH_SINCE: i16 = 4;
+
 /// Asks for the end.
 const LATEST: i64 = -1;
 
@@ -17,7 +20,7 @@ const EARLIEST: i64 = -2;
 
 /// Finds the offset of each time that is asked for. A time is found as exactly as batches go: it
 /// leads to the beginning of the batch that has it, as batches aren't decompressed here.
-pub fn list(core: &Core, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub fn list(core: &Core, version: i16, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let mut state = core.state.borrow_mut();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
@@ -30,7 +33,7 @@ pub fn list(core: &Core, request: ListOffsetsRequest) -> ListOffsetsResponse {
                 Some((offset, timestamp)) => response
                     .with_offset(offset)
                     .with_timestamp(timestamp)
-                    .with_leader_epoch(0),
+                    .with_leader_epoch(if version >= EPOCH_SINCE { 0 } else { -1 }),
                 None => response
                     .with_error_code(ResponseError::UnknownTopicOrPartition.code())
                     .with_offset(-1)
