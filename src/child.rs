@@ -1,7 +1,7 @@
 //! Being a child: armed against the death of the supervisor, known to it by name, gone in time.
 
 use std::ffi::CString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -26,6 +26,18 @@ pub struct Seat {
     pub id: u32,
     /// Which life it is in.
     pub incarnation: u16,
+}
+
+impl Seat {
+    /// Where a producer publishes what it sent.
+    pub fn page(&self) -> PathBuf {
+        page(&self.socket, self.id, self.incarnation)
+    }
+}
+
+/// Where this producer of the run with this socket publishes what it sent.
+pub fn page(socket: &Path, id: u32, incarnation: u16) -> PathBuf {
+    socket.with_file_name(format!("sent-{id}-{incarnation}"))
 }
 
 /// Shows the role where only the name of a process is shown: it was started by way of a link.

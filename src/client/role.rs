@@ -21,6 +21,7 @@ use crate::child::{self, Seat};
 use crate::config::System;
 use crate::driver::kafka::KafkaDriver;
 use crate::driver::{ConsumerOptions, Driver, ProducerOptions};
+use crate::page;
 use crate::wire::{
     Connection, ConsumerAssignment, FromChild, ProducerAssignment, RunContext, ToChild,
 };
@@ -105,9 +106,11 @@ fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Client
     let System::Kafka(config) = &assignment.context.driver.system;
     let driver = KafkaDriver::from_config(config)?;
     let run = stamped(&assignment.context);
+    let pages = page::create(&seat.page(), assignment.clients.len())
+        .context("cannot make a page to publish what is sent")?;
     let (voice, voices) = channel();
     let mut mailboxes = Vec::new();
-    for (number, client) in assignment.clients.iter().enumerate() {
+    for ((number, client), published) in assignment.clients.iter().enumerate().zip(pages) {
         let (mailbox, inbox) = mailbox().context("cannot make a mailbox")?;
         mailboxes.push(mailbox);
         let first_stream = client.streams.first().map_or(0, |&(stream, _)| stream);
@@ -118,7 +121,7 @@ fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Client
         )
         .map_err(anyhow::Error::msg)?;
         let cutter = Cutter::new(number as u32, voice.clone());
-        let books = ProducerBooks::new(client, seat.incarnation, run, cutter);
+        let books = ProducerBooks::new(client, seat.incarnation, run, cutter, published);
         let keys = Keys::new(assignment.keys);
         let size = assignment.message_size;
         let (driver, client, voice) = (driver.clone(), client.clone(), voice.clone());

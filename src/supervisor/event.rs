@@ -31,6 +31,8 @@ pub struct Death {
     pub how: String,
     /// The last lines it wrote to stderr.
     pub last_words: Vec<String>,
+    /// Load messages it sent, by phase, as published up to its death: 0 for all but producers.
+    pub published: [u64; 2],
 }
 
 impl std::fmt::Display for Death {

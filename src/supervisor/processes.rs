@@ -15,7 +15,8 @@ use anyhow::Context;
 
 use super::event::{ChildKey, Death, Event};
 use super::machine::signal_name;
-use crate::child::thread;
+use crate::child::{self, thread};
+use crate::page;
 use crate::report::Process;
 use crate::wire::{
     Connection, Door, FromChild, Order, PROTOCOL, Reply, Role, ToChild, read_frame, write_frame,
@@ -185,9 +186,16 @@ impl Processes {
                 record.ended = Some(ending.how.clone());
                 record.cpu_seconds = ending.cpu_seconds;
                 record.max_rss_bytes = ending.max_rss_bytes;
+                let published = match key.role {
+                    Role::Producer => {
+                        page::read(&child::page(&self.socket, key.id, key.incarnation))
+                    }
+                    _ => [0; 2],
+                };
                 let death = Death {
                     how: ending.how,
                     last_words: ending.last_words,
+                    published,
                 };
                 if running.connection.is_some() {
                     running.death = Some(death);

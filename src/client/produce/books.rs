@@ -8,8 +8,9 @@ use crate::client::report::FromClient;
 use crate::client::stamp::{Kind, Run, Stamp};
 use crate::clock::Instant;
 use crate::driver::Outcome;
+use crate::page::Published;
 use crate::stats::delta::{
-    Grid, LoadPhase, ProducerDelta, SlotDelta, StreamId, StreamOutcomes, TopicPartition,
+    ByPhase, Grid, LoadPhase, ProducerDelta, SlotDelta, StreamId, StreamOutcomes, TopicPartition,
 };
 use crate::wire::ProducerClient;
 
@@ -38,6 +39,9 @@ struct Stream {
 pub struct ProducerBooks {
     run: Run,
     cutter: Cutter,
+    published: Published,
+    /// Messages sent so far, by phase.
+    sent: ByPhase<u64>,
     streams: Vec<Stream>,
     /// Number of the first stream: a client's streams are numbered without gaps.
     first: u32,
@@ -49,7 +53,13 @@ pub struct ProducerBooks {
 
 impl ProducerBooks {
     /// Empty books for a client's streams.
-    pub fn new(client: &ProducerClient, incarnation: u16, run: Run, cutter: Cutter) -> Self {
+    pub fn new(
+        client: &ProducerClient,
+        incarnation: u16,
+        run: Run,
+        cutter: Cutter,
+        published: Published,
+    ) -> Self {
         let streams: Vec<Stream> = client
             .streams
             .iter()
@@ -72,6 +82,8 @@ impl ProducerBooks {
         Self {
             run,
             cutter,
+            published,
+            sent: ByPhase::default(),
             first: streams.first().map_or(0, |s| s.id.producer),
             unproved: streams.len(),
             streams,
@@ -109,10 +121,24 @@ impl ProducerBooks {
         self.streams[turn].next_sequence
     }
 
+    /// A message of this phase is about to be sent: from now on it is not forgotten, whatever
+    /// happens to this process.
+    #[inline]
+    pub fn about_to_send(&self, phase: LoadPhase) {
+        self.published.sent(phase, self.sent.of(phase) + 1);
+    }
+
+    /// The client library did not take the message after all.
+    #[cold]
+    pub fn not_sent(&self, phase: LoadPhase) {
+        self.published.sent(phase, *self.sent.of(phase));
+    }
+
     /// A message was taken by the client library at `now`.
     #[inline]
     pub fn sent(&mut self, turn: usize, phase: LoadPhase, due: Instant, now: Instant) {
         self.streams[turn].next_sequence += 1;
+        *self.sent.of_mut(phase) += 1;
         self.cutter.counters.of_mut(phase).sent += 1;
         self.cutter
             .recorders

@@ -149,6 +149,7 @@ impl<P: Producer> ProduceLoop<P> {
             };
             let topic = self.client.streams[self.turn].1;
             let key = self.keys.pick(now.0);
+            self.books.about_to_send(pace.phase);
             let sent = send(
                 &mut self.producer,
                 &self.run,
@@ -164,6 +165,7 @@ impl<P: Producer> ProduceLoop<P> {
                     self.books.rejected(self.turn, pace.phase, due, now, &why);
                 }
                 Err(SendError::Full) => {
+                    self.books.not_sent(pace.phase);
                     let room = self.books.next_cut().min(pace.end());
                     return self.poll(room);
                 }

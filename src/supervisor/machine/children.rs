@@ -2,6 +2,7 @@
 
 use super::{Child, Machine, PROBE_AGAIN, Phase};
 use crate::clock::Instant;
+use crate::stats::delta::{LOAD_PHASES, SlotDelta};
 use crate::supervisor::event::{Action, ChildKey, Death};
 use crate::wire::{
     ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role, RunContext, ToChild,
@@ -63,7 +64,12 @@ impl Machine {
 
     pub(super) fn frame(&mut self, now: Instant, key: ChildKey, frame: FromChild) {
         match frame {
-            FromChild::Deltas(deltas) => deltas.iter().for_each(|delta| self.tally.add(delta)),
+            FromChild::Deltas(deltas) => {
+                for delta in &deltas {
+                    self.tally.add(delta);
+                    self.child(key, |child| child.note(delta));
+                }
+            }
             FromChild::ClientReady(client) => self.child(key, |child| {
                 child.ready.insert(client);
             }),
@@ -94,14 +100,17 @@ impl Machine {
 
     pub(super) fn exited(&mut self, now: Instant, key: ChildKey, death: &Death) {
         let mut known = false;
+        let mut reported = [(0, 0); 2];
         self.child(key, |child| {
             known = child.alive;
+            reported = std::mem::take(&mut child.reported);
             (child.alive, child.joined, child.assigned) = (false, false, false);
             child.ready.clear();
         });
         if !known || self.phase >= Phase::Close {
             return;
         }
+        self.settle_unknown(now, reported, death.published);
         let stopping = self.phase >= Phase::Leave;
         match key.role {
             Role::Producer | Role::Consumer if stopping => {}
@@ -116,6 +125,25 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// What a producer published and never told an outcome of is unknown.
+    fn settle_unknown(&mut self, now: Instant, reported: [(u64, u64); 2], published: [u64; 2]) {
+        let Some(schedule) = &self.schedule else {
+            return;
+        };
+        let mut delta = SlotDelta {
+            slot: schedule.grid.slot(now),
+            ..SlotDelta::default()
+        };
+        for phase in LOAD_PHASES {
+            let (sent, resolved) = reported[phase as usize];
+            let published = published[phase as usize].max(sent);
+            let of_phase = delta.phases.of_mut(phase);
+            of_phase.sent = published - sent;
+            of_phase.unknown = published - resolved.min(published);
+        }
+        self.tally.add(&delta);
     }
 
     pub(super) fn restart(&mut self, now: Instant, key: ChildKey, death: &Death) {
@@ -241,6 +269,18 @@ impl Machine {
                 child.respawn_at = None;
             }
             self.spawn(role, id);
+        }
+    }
+}
+
+impl Child {
+    /// Notes what it reported of its load messages.
+    fn note(&mut self, delta: &SlotDelta) {
+        for phase in LOAD_PHASES {
+            let of_phase = delta.phases.of(phase);
+            let (sent, resolved) = &mut self.reported[phase as usize];
+            *sent += of_phase.sent;
+            *resolved += of_phase.acknowledged + of_phase.failed + of_phase.unknown;
         }
     }
 }

@@ -104,6 +104,8 @@ struct Child {
     assigned: bool,
     ready: BTreeSet<u32>,
     load_done: bool,
+    /// Of its reported load messages, by phase: sent, and with an outcome.
+    reported: [(u64, u64); 2],
     respawn_at: Option<Instant>,
 }
 

@@ -135,6 +135,7 @@ impl Bench {
             Death {
                 how: how.to_owned(),
                 last_words: Vec::new(),
+                published: [0; 2],
             },
         ));
     }
