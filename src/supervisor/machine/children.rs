@@ -1,6 +1,6 @@
 //! What children and the steward do, and what follows from it.
 
-use super::{Child, Machine, PROBE_AGAIN, Phase};
+use super::{Child, INTERRUPT_AHEAD, Machine, PROBE_AGAIN, Phase};
 use crate::clock::Instant;
 use crate::stats::delta::{LOAD_PHASES, SlotDelta};
 use crate::supervisor::event::{Action, ChildKey, Death};
@@ -115,7 +115,7 @@ impl Machine {
         match key.role {
             Role::Producer | Role::Consumer if stopping => {}
             Role::Consumer => self.restart(now, key, death),
-            Role::Producer => self.fail(now, format!("{key} died: {death}")),
+            Role::Producer => self.producer_died(now, format!("{key} died: {death}")),
             Role::Broker => self.fail(now, format!("the embedded broker died: {death}")),
             Role::Steward => {
                 self.steward_up = false;
@@ -124,6 +124,23 @@ impl Machine {
                     self.replace_steward(now);
                 }
             }
+        }
+    }
+
+    /// The run has failed, but what was acknowledged is read before it ends.
+    fn producer_died(&mut self, now: Instant, reason: String) {
+        match self.phase {
+            Phase::WarmUp | Phase::Measure => {
+                self.say(now, reason.clone());
+                self.downgrade(reason);
+                self.close_load(now + INTERRUPT_AHEAD);
+                self.enter(now, Phase::Drain);
+            }
+            Phase::Drain => {
+                self.say(now, reason.clone());
+                self.downgrade(reason);
+            }
+            _ => self.fail(now, reason),
         }
     }
 

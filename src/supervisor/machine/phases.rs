@@ -173,7 +173,7 @@ impl Machine {
             .children
             .iter()
             .filter(|((role, _), _)| *role == Role::Producer);
-        producers.all(|(_, child)| child.load_done)
+        producers.all(|(_, child)| child.load_done || !child.alive)
     }
 
     /// Who is not ready, in words.

@@ -326,6 +326,32 @@ fn one_death_too_many_fails_the_run_and_names_the_cause() {
 }
 
 #[test]
+fn a_producer_that_dies_fails_the_run_once_what_it_sent_is_read() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    let key = bench.key(Role::Producer, 0);
+    bench.alive.remove(&key);
+    let death = Death {
+        how: "signal 9 (SIGKILL)".to_owned(),
+        last_words: Vec::new(),
+        published: [1_000, 500],
+    };
+    bench.on(Event::Exited(key, death));
+    // Nothing it sent was acknowledged, so there is nothing to wait for.
+    assert_eq!(bench.machine.phase(), Phase::Leave);
+    let load = bench.machine.tally.load;
+    assert_eq!((load.sent, load.unknown), (1_500, 1_500));
+    bench.obey();
+    assert!(bench.ended);
+    assert_eq!(bench.status(), Status::Failed);
+    assert!(
+        bench.reason().contains("producer 0 died: signal 9"),
+        "{}",
+        bench.reason()
+    );
+}
+
+#[test]
 fn a_steward_that_dies_has_one_successor_which_deletes() {
     let mut bench = Bench::start();
     bench.loaded();
