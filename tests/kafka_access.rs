@@ -169,6 +169,10 @@ fn an_existing_topic_is_read_from_its_end_and_never_deleted() {
         books["foreign"], 7,
         "those before the run are not read: {books}"
     );
+    assert_eq!(
+        (&result["topics"], &result["partitions"]),
+        (&1.into(), &3.into())
+    );
     kafka::assert_nothing_left(&run.id());
     assert_eq!(kafka::names(&topic), std::slice::from_ref(&topic));
     kafka::delete_topics(&[&topic]);

@@ -281,7 +281,7 @@ impl Supervisor {
         let (periods, total, latencies) = desk::figures(tally, &self.options.workload);
         Run {
             id: self.id.to_string(),
-            workload: self.options.workload.clone(),
+            workload: self.machine.workload().clone(),
             driver: self.machine.driver().clone(),
             status: self.machine.verdict.status,
             reason: self.machine.verdict.reason.clone(),

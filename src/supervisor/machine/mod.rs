@@ -191,6 +191,11 @@ impl Machine {
         &self.brief.driver
     }
 
+    /// The workload, with the partitions that the topic of `--topic` really has.
+    pub fn workload(&self) -> &Workload {
+        &self.brief.workload
+    }
+
     /// Names of the groups, by number of the subscription.
     pub fn groups(&self) -> &[String] {
         &self.brief.plan.groups
