@@ -26,20 +26,32 @@ pub fn bootstrap() -> String {
     variable("OMB_KAFKA_BOOTSTRAP")
 }
 
+/// Settings that reach the SASL_SSL listener as this user.
+pub fn sasl_settings(user: &str, password: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("bootstrap.servers", variable("OMB_KAFKA_SASL_BOOTSTRAP")),
+        ("security.protocol", "SASL_SSL".to_owned()),
+        ("sasl.mechanism", "SCRAM-SHA-512".to_owned()),
+        ("ssl.ca.location", variable("OMB_KAFKA_CA")),
+        ("sasl.username", user.to_owned()),
+        ("sasl.password", password.to_owned()),
+    ]
+}
+
 /// Options that reach the SASL_SSL listener as this user.
 pub fn sasl(user: &str, password: &str) -> Vec<String> {
-    let settings = [
-        "security.protocol=SASL_SSL".to_owned(),
-        "sasl.mechanism=SCRAM-SHA-512".to_owned(),
-        format!("ssl.ca.location={}", variable("OMB_KAFKA_CA")),
-        format!("sasl.username={user}"),
-        format!("sasl.password={password}"),
-    ];
-    let mut args = vec!["-b".to_owned(), variable("OMB_KAFKA_SASL_BOOTSTRAP")];
-    for setting in settings {
-        args.extend(["-X".to_owned(), setting]);
-    }
-    args
+    sasl_settings(user, password)
+        .into_iter()
+        .flat_map(|(key, value)| match key {
+            "bootstrap.servers" => ["-b".to_owned(), value],
+            key => ["-X".to_owned(), format!("{key}={value}")],
+        })
+        .collect()
+}
+
+/// The file with the authority that the SASL_SSL listener's certificate is signed by.
+pub fn ca() -> String {
+    variable("OMB_KAFKA_CA")
 }
 
 pub fn user() -> (String, String) {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod driver_suite;
 pub mod kafka;
 pub mod scenarios;
 

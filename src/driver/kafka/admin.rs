@@ -1,19 +1,20 @@
 //! Creates, describes and deletes, through rdkafka's safe interface.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod reasons;
+mod start;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_executor::block_on;
+use rdkafka::ClientConfig;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic as Creation, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::Metadata;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use reasons::{Reasons, creation_failed};
 
 use crate::clock::Instant;
 use crate::driver::{Admin, DriverError, Leftovers, NewTopic, TopicState};
@@ -23,38 +24,6 @@ const BATCH: usize = 200;
 
 /// Pause between two looks at something that changes by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// Remembers why connections failed: the client library says only that they did.
-#[derive(Clone, Default)]
-struct Reasons(Arc<Mutex<Option<(RDKafkaErrorCode, String)>>>);
-
-impl Reasons {
-    fn last(&self) -> Option<(RDKafkaErrorCode, String)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-impl ClientContext for Reasons {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {
-        // What fails comes as an error, too.
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let code = error
-            .rdkafka_error_code()
-            .unwrap_or(RDKafkaErrorCode::Unknown);
-        // That all brokers are down follows from what was said before.
-        if code != RDKafkaErrorCode::AllBrokersDown {
-            let reason = (code, reason.to_owned());
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-        }
-    }
-}
-
-impl ConsumerContext for Reasons {}
 
 /// Administers a Kafka cluster.
 pub struct KafkaAdmin {
@@ -104,9 +73,12 @@ impl KafkaAdmin {
 
     fn metadata(&self, topic: Option<&str>, deadline: Instant) -> Result<Metadata, DriverError> {
         let wait = remaining(deadline).min(Duration::from_secs(5));
-        self.looker
+        let metadata = self
+            .looker
             .fetch_metadata(topic, wait)
-            .map_err(|error| self.explain(&error))
+            .map_err(|error| self.explain(&error))?;
+        self.reasons.forget();
+        Ok(metadata)
     }
 
     /// An error of a whole request, with the reason for it where one is known.
@@ -178,67 +150,120 @@ impl KafkaAdmin {
         }
     }
 
-    fn delete_topics(&self, topics: &[String], deadline: Instant) -> Result<(), DriverError> {
+    /// One attempt at topics, whatever becomes of each.
+    fn delete_topics(&self, topics: &[String], deadline: Instant) -> Result<(), Undone> {
         for batch in topics.chunks(BATCH) {
             let names: Vec<&str> = batch.iter().map(String::as_str).collect();
             let results = block_on(self.client.delete_topics(&names, &Self::options(deadline)))
-                .map_err(|error| self.explain(&error))?;
+                .map_err(|error| Undone::Unanswered(self.explain(&error)))?;
             for (topic, code) in results.into_iter().filter_map(Result::err) {
                 match code {
                     RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {}
-                    code => {
-                        return Err(DriverError(format!("cannot delete topic {topic}: {code}")));
-                    }
+                    code => return Err(Undone::of("topic", &topic, code)),
                 }
             }
         }
         Ok(())
     }
 
-    fn delete_groups(&self, groups: &[String], deadline: Instant) -> Result<(), DriverError> {
+    /// One attempt at groups, whatever becomes of each.
+    fn delete_groups(&self, groups: &[String], deadline: Instant) -> Result<(), Undone> {
         for batch in groups.chunks(BATCH) {
             let names: Vec<&str> = batch.iter().map(String::as_str).collect();
             let results = block_on(self.client.delete_groups(&names, &Self::options(deadline)))
-                .map_err(|error| self.explain(&error))?;
+                .map_err(|error| Undone::Unanswered(self.explain(&error)))?;
             for (group, code) in results.into_iter().filter_map(Result::err) {
                 match code {
                     // Members that died are members until their session has expired; the caller
                     // looks again.
-                    RDKafkaErrorCode::NonEmptyGroup
-                    | RDKafkaErrorCode::GroupIdNotFound
-                    | RDKafkaErrorCode::NotCoordinator
-                    | RDKafkaErrorCode::CoordinatorLoadInProgress
-                    | RDKafkaErrorCode::CoordinatorNotAvailable => {}
-                    code => {
-                        return Err(DriverError(format!("cannot delete group {group}: {code}")));
-                    }
+                    RDKafkaErrorCode::NonEmptyGroup | RDKafkaErrorCode::GroupIdNotFound => {}
+                    code => return Err(Undone::of("group", &group, code)),
                 }
             }
         }
         Ok(())
     }
 
-    fn consumer(&self, group: &str) -> Result<BaseConsumer<Reasons>, DriverError> {
-        let mut config = self.config.clone();
-        config
-            .set("group.id", group)
-            .set("enable.auto.commit", "false");
-        config
-            .create_with_context(self.reasons.clone())
-            .map_err(|error| DriverError(error.to_string()))
+    /// Deletes what is there, and looks what is left.
+    fn delete_once(&self, there: &Leftovers, deadline: Instant) -> Result<Leftovers, Undone> {
+        // A group can be deleted by who may not delete topics, and the other way round.
+        let topics = self.delete_topics(&there.topics, deadline);
+        let groups = self.delete_groups(&there.groups, deadline);
+        topics.and(groups)?;
+        self.left(&there.topics, &there.groups, deadline)
+            .map_err(Undone::Unanswered)
+    }
+
+    fn left(
+        &self,
+        topics: &[String],
+        groups: &[String],
+        deadline: Instant,
+    ) -> Result<Leftovers, DriverError> {
+        let of = |names: &[String], known: &HashSet<&str>| -> Vec<String> {
+            let known = names.iter().filter(|name| known.contains(name.as_str()));
+            known.cloned().collect()
+        };
+        let mut left = Leftovers::default();
+        if !topics.is_empty() {
+            let metadata = self.metadata(None, deadline)?;
+            let known = metadata.topics().iter().map(|topic| topic.name());
+            left.topics = of(topics, &known.collect());
+        }
+        if !groups.is_empty() {
+            let wait = remaining(deadline).min(Duration::from_secs(5));
+            let listed = self
+                .looker
+                .fetch_group_list(None, wait)
+                .map_err(|error| self.explain(&error))?;
+            let known = listed.groups().iter().map(|group| group.name());
+            left.groups = of(groups, &known.collect());
+        }
+        Ok(left)
+    }
+}
+
+/// Why something was not deleted.
+enum Undone {
+    /// Nobody answered, or somebody who can't at present: it is tried again.
+    Unanswered(DriverError),
+    /// It will not be deleted.
+    Refused(DriverError),
+}
+
+impl Undone {
+    fn of(kind: &str, name: &str, code: RDKafkaErrorCode) -> Self {
+        let error = DriverError(format!("cannot delete {kind} {name}: {code}"));
+        match code {
+            RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::NotController
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::BrokerTransportFailure => Self::Unanswered(error),
+            _ => Self::Refused(error),
+        }
     }
 }
 
 impl Admin for KafkaAdmin {
     fn connect(&mut self, deadline: Instant) -> Result<(), DriverError> {
         let begin = Instant::now();
+        // Short, so that a reason that will not go away is seen early; then longer, for each is a
+        // request of its own, and a broker that is far away needs its time for one.
+        let mut patience = Duration::from_millis(250);
         loop {
-            // Short, so that a reason that will not go away is seen early.
-            let wait = remaining(deadline).min(Duration::from_millis(250));
+            let wait = remaining(deadline).min(patience);
+            patience = (patience * 2).min(Duration::from_secs(5));
             match self.looker.fetch_metadata(None, wait) {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.reasons.forget();
+                    return Ok(());
+                }
                 Err(error) => {
-                    while self.looker.poll(Duration::ZERO).is_some() {}
+                    // Without a millisecond to spend, it would come back after each line of log.
+                    while self.looker.poll(Duration::from_millis(1)).is_some() {}
                     let reason = self.reasons.last();
                     let hopeless = reason.as_ref().is_some_and(|(code, _)| {
                         matches!(
@@ -291,20 +316,26 @@ impl Admin for KafkaAdmin {
         deadline: Instant,
     ) -> Result<Vec<TopicState>, DriverError> {
         let metadata = self.metadata(None, deadline)?;
+        let known: HashMap<&str, &MetadataTopic> = metadata
+            .topics()
+            .iter()
+            .map(|topic| (topic.name(), topic))
+            .collect();
         let mut states = Vec::new();
         for name in topics {
-            let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+            let topic = known.get(name.as_str());
+            let Some(topic) = topic.filter(|topic| !topic.partitions().is_empty()) else {
                 return Err(DriverError(format!(
-                    "there is no topic {name}: create it, or leave --topic out"
+                    "there is no topic {name} that this user may see: create it, or leave --topic out"
                 )));
             };
-            let mut ends = Vec::new();
-            for partition in topic.partitions() {
-                let (_, end) = self
+            let mut ends = vec![0; topic.partitions().len()];
+            for (partition, end) in (0..).zip(&mut ends) {
+                let (_, offset) = self
                     .looker
-                    .fetch_watermarks(name, partition.id(), remaining(deadline))
+                    .fetch_watermarks(name, partition, remaining(deadline))
                     .map_err(|error| self.explain(&error))?;
-                ends.push(end.max(0) as u64);
+                *end = offset.max(0) as u64;
             }
             states.push(TopicState {
                 name: name.clone(),
@@ -318,16 +349,9 @@ impl Admin for KafkaAdmin {
         &mut self,
         group: &str,
         offsets: &[(String, u32, u64)],
-        _: Instant,
+        deadline: Instant,
     ) -> Result<(), DriverError> {
-        let mut list = TopicPartitionList::new();
-        for (topic, partition, offset) in offsets {
-            list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset as i64))
-                .map_err(|error| DriverError(error.to_string()))?;
-        }
-        self.consumer(group)?
-            .commit(&list, CommitMode::Sync)
-            .map_err(|error| DriverError(format!("cannot set where group {group} starts: {error}")))
+        start::start_group_at(&self.config, group, offsets, deadline)
     }
 
     fn delete(
@@ -336,12 +360,24 @@ impl Admin for KafkaAdmin {
         groups: &[String],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
+        let mut there = Leftovers {
+            topics: topics.to_vec(),
+            groups: groups.to_vec(),
+        };
+        let mut looked = false;
         loop {
-            self.delete_topics(topics, deadline)?;
-            self.delete_groups(groups, deadline)?;
-            let left = self.list(topics, groups, deadline)?;
-            if left.is_empty() || Instant::now() >= deadline {
-                return Ok(left);
+            let late = || Instant::now() >= deadline;
+            match self.delete_once(&there, deadline) {
+                Ok(left) if left.is_empty() || late() => return Ok(left),
+                Ok(left) => {
+                    there = left;
+                    looked = true;
+                }
+                // The deadline cut this attempt short; what the last one saw is still there.
+                Err(Undone::Unanswered(_)) if late() && looked => return Ok(there),
+                Err(Undone::Unanswered(error)) if late() => return Err(error),
+                Err(Undone::Unanswered(_)) => {}
+                Err(Undone::Refused(error)) => return Err(error),
             }
             std::thread::sleep(LOOK_AGAIN);
         }
@@ -353,45 +389,8 @@ impl Admin for KafkaAdmin {
         groups: &[String],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
-        let metadata = self.metadata(None, deadline)?;
-        let known: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
-        let listed = self
-            .looker
-            .fetch_group_list(None, remaining(deadline).min(Duration::from_secs(5)))
-            .map_err(|error| self.explain(&error))?;
-        let of = |names: &[String], known: &[&str]| -> Vec<String> {
-            names
-                .iter()
-                .filter(|name| known.contains(&name.as_str()))
-                .cloned()
-                .collect()
-        };
-        let living: Vec<&str> = listed.groups().iter().map(|group| group.name()).collect();
-        Ok(Leftovers {
-            topics: of(topics, &known),
-            groups: of(groups, &living),
-        })
+        self.left(topics, groups, deadline)
     }
-}
-
-fn creation_failed(topic: &str, code: RDKafkaErrorCode) -> DriverError {
-    DriverError(match code {
-        RDKafkaErrorCode::TopicAlreadyExists => format!(
-            "topic {topic} exists already: run again, or use it as it is with --topic {topic}"
-        ),
-        RDKafkaErrorCode::TopicAuthorizationFailed
-        | RDKafkaErrorCode::ClusterAuthorizationFailed => format!(
-            "no permission to create topic {topic} ({code}): grant it, or name an existing topic \
-             with --topic"
-        ),
-        RDKafkaErrorCode::InvalidReplicationFactor => format!(
-            "the cluster has too few brokers for topic {topic} ({code}): lower replicationFactor"
-        ),
-        RDKafkaErrorCode::InvalidConfig => {
-            format!("the broker refuses the settings of topic {topic} ({code}): check topicConfig")
-        }
-        code => format!("cannot create topic {topic}: {code}"),
-    })
 }
 
 fn remaining(deadline: Instant) -> Duration {

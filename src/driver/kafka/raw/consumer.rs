@@ -1,6 +1,5 @@
 //! A group consumer over the client library's C interface.
 
-use std::collections::HashSet;
 use std::ptr;
 use std::time::Duration;
 
@@ -8,16 +7,20 @@ use rdkafka::bindings as sys;
 use sys::rd_kafka_resp_err_t as ErrorCode;
 
 use super::groups::{List, Shared, on_commit, on_rebalance};
-use super::{ANY_PARTITION, Bell, Complaints, Conf, bytes, error_text, from_c, stamp_header};
+use super::{ANY_PARTITION, Bell, Conf, bytes, error_text, from_c, stamp_header};
 use crate::clock::Instant;
 use crate::driver::{ConsumerEvents, ConsumerOptions, DriverError, Incoming, Partition, STAMP_LEN};
 
 /// Messages taken from the library at once.
 const BATCH: usize = 1_000;
 
+/// Batches taken in one poll.
+const BATCHES: usize = 8;
+
 /// A consumer client, its queue, and the topics it has seen.
 pub struct RawConsumer {
     client: *mut sys::rd_kafka_t,
+    queue: *mut sys::rd_kafka_queue_t,
     bell: Bell,
     wake: std::os::fd::RawFd,
     shared: *mut Shared,
@@ -33,35 +36,35 @@ impl RawConsumer {
         settings: &[(String, String)],
         options: &ConsumerOptions<'_>,
     ) -> Result<Self, DriverError> {
+        let bell = Bell::new()?;
         let mut conf = Conf::new(settings)?;
         conf.set("group.id", options.group)?;
+        // What is committed is what the owner says, and the end of a partition is no message.
+        conf.set("enable.auto.commit", "false")?;
+        conf.set("enable.auto.offset.store", "false")?;
+        conf.set("enable.partition.eof", "false")?;
         // SAFETY: the conf is live and the callbacks have the signatures the library asks for.
         unsafe {
             sys::rd_kafka_conf_set_rebalance_cb(conf.0, Some(on_rebalance));
             sys::rd_kafka_conf_set_offset_commit_cb(conf.0, Some(on_commit));
         }
-        let shared = Box::into_raw(Box::new(Shared {
-            complaints: Complaints::default(),
-            topics: options.topics.to_vec(),
-            owned: HashSet::new(),
-            revoked: false,
-            paused: false,
-            fatal: None,
-            events: None,
-        }));
+        let shared = Box::into_raw(Box::new(Shared::new(options.topics)));
         let made = conf.client(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, shared.cast());
         let client = made.inspect_err(|_| {
             // SAFETY: no client has the pointer.
             drop(unsafe { Box::from_raw(shared) });
         })?;
-        // SAFETY: the client is live.
+        // SAFETY: the client is live; `drop` mutes the queue before it closes the descriptor.
         let queue = unsafe {
             sys::rd_kafka_poll_set_consumer(client);
-            sys::rd_kafka_queue_get_consumer(client)
+            let queue = sys::rd_kafka_queue_get_consumer(client);
+            bell.ring_for(queue);
+            queue
         };
         let consumer = Self {
             client,
-            bell: Bell::on(queue)?,
+            queue,
+            bell,
             wake: options.wake,
             shared,
             batch: vec![ptr::null_mut(); BATCH],
@@ -85,26 +88,28 @@ impl RawConsumer {
 
     /// See [`crate::driver::Consumer::poll`].
     pub fn poll(&mut self, until: Instant, events: &mut dyn ConsumerEvents) {
-        self.bell.clear();
-        if self.serve(events) == 0 && until.0 > 0 {
+        if !self.serve(events) && until.0 > 0 {
             self.bell.wait(self.wake, until);
-            self.bell.clear();
             self.serve(events);
         }
     }
 
     /// Serves all that is there, in batches, until the queue was seen empty or enough was served
-    /// for the owner to look at its clock; how many messages.
-    fn serve(&mut self, events: &mut dyn ConsumerEvents) -> usize {
-        let mut served = 0;
-        for _ in 0..8 {
+    /// for the owner to look at its clock; whether there was anything.
+    fn serve(&mut self, events: &mut dyn ConsumerEvents) -> bool {
+        // SAFETY: no callback runs now, so `shared` is ours.
+        unsafe { (*self.shared).rebalanced = false };
+        let mut served = false;
+        for _ in 0..BATCHES {
             let taken = self.serve_batch(events);
-            served += taken;
+            served |= taken > 0;
+            // Fewer than asked for: the library looked once more and found nothing.
             if taken < BATCH {
                 break;
             }
         }
-        served
+        // SAFETY: as above.
+        served || unsafe { (*self.shared).rebalanced }
     }
 
     fn serve_batch(&mut self, events: &mut dyn ConsumerEvents) -> usize {
@@ -120,7 +125,7 @@ impl RawConsumer {
                 *mut (dyn ConsumerEvents + 'static),
             >(pointer));
             let taken = sys::rd_kafka_consume_batch_queue(
-                self.bell.queue,
+                self.queue,
                 0,
                 self.batch.as_mut_ptr(),
                 self.batch.len(),
@@ -155,7 +160,7 @@ impl RawConsumer {
         if of.err != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
             // SAFETY: an error message's payload is its text, ending in 0.
             let text = from_c(unsafe { sys::rd_kafka_message_errstr(message) });
-            return complain(shared, of.err, &text);
+            return shared.complain(of.err, &text);
         }
         let Some(topic) = self.topic(of.rkt) else {
             return;
@@ -247,14 +252,13 @@ impl RawConsumer {
     pub fn close(&mut self, until: Instant, events: &mut dyn ConsumerEvents) {
         // SAFETY: client and queue are live; an error object is ours to destroy.
         unsafe {
-            let error = sys::rd_kafka_consumer_close_queue(self.client, self.bell.queue);
+            let error = sys::rd_kafka_consumer_close_queue(self.client, self.queue);
             if !error.is_null() {
                 sys::rd_kafka_error_destroy(error);
                 return;
             }
         }
         loop {
-            self.bell.clear();
             self.serve(events);
             // SAFETY: the client is live.
             let closed = unsafe { sys::rd_kafka_consumer_closed(self.client) } != 0;
@@ -262,9 +266,9 @@ impl RawConsumer {
             if closed || now >= until {
                 return;
             }
-            // The end of the closing itself does not ring.
-            self.bell
-                .wait(-1, until.min(now + Duration::from_millis(5)));
+            // The end of the closing need not ring.
+            let soon = now + Duration::from_millis(5);
+            self.bell.wait(-1, until.min(soon));
         }
     }
 
@@ -284,27 +288,11 @@ impl Drop for RawConsumer {
         // SAFETY: everything was made by this client and is given back once, the client last; the
         // shared box is freed when no callback can come any more.
         unsafe {
-            sys::rd_kafka_queue_io_event_enable(self.bell.queue, -1, ptr::null(), 0);
-            sys::rd_kafka_queue_destroy(self.bell.queue);
+            Bell::mute(self.queue);
+            sys::rd_kafka_queue_destroy(self.queue);
             let no_close = sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE;
             sys::rd_kafka_destroy_flags(self.client, no_close);
             drop(Box::from_raw(self.shared));
         }
-    }
-}
-
-/// Notes an error; one after which nothing will be received any more is fatal.
-fn complain(shared: &mut Shared, error: ErrorCode, text: &str) {
-    let text = format!("{} {text}", error_text(error));
-    let fatal = matches!(
-        error,
-        ErrorCode::RD_KAFKA_RESP_ERR__FATAL
-            | ErrorCode::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
-            | ErrorCode::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
-    );
-    if fatal {
-        shared.fatal = Some(text);
-    } else {
-        shared.complaints.add(text);
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) owned: HashSet<Partition>,
     /// Partitions were taken away while the current batch was put together.
     pub(super) revoked: bool,
+    /// Anything was given or taken in the poll under way.
+    pub(super) rebalanced: bool,
     pub(super) paused: bool,
     pub(super) fatal: Option<String>,
     /// Who wants to know what happens, while a poll is under way.
@@ -29,6 +31,36 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// A consumer of these topics that has no partition yet.
+    pub(super) fn new(topics: &[String]) -> Self {
+        Self {
+            complaints: Complaints::default(),
+            topics: topics.to_vec(),
+            owned: HashSet::new(),
+            revoked: false,
+            rebalanced: false,
+            paused: false,
+            fatal: None,
+            events: None,
+        }
+    }
+
+    /// Notes an error; one after which nothing will be received any more is fatal.
+    pub(super) fn complain(&mut self, error: ErrorCode, text: &str) {
+        let text = format!("{} {text}", error_text(error));
+        let fatal = matches!(
+            error,
+            ErrorCode::RD_KAFKA_RESP_ERR__FATAL
+                | ErrorCode::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
+                | ErrorCode::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+        );
+        if fatal {
+            self.fatal = Some(text);
+        } else {
+            self.complaints.add(text);
+        }
+    }
+
     fn partition(&self, topic: &str, partition: i32) -> Option<Partition> {
         let topic = self.topics.iter().position(|name| name == topic)? as u32;
         Some(Partition {
@@ -116,6 +148,7 @@ pub(super) unsafe extern "C" fn on_rebalance(
     // from, and nothing else uses it meanwhile.
     unsafe {
         let shared = opaque.cast::<Shared>();
+        (*shared).rebalanced = true;
         let events = (*shared).events;
         let partitions = partitions(&*shared, list);
         let protocol = sys::rd_kafka_rebalance_protocol(client);

@@ -163,32 +163,49 @@ unsafe extern "C" fn on_log(
     }
 }
 
-/// A queue of a client whose filling ends a wait.
-struct Bell {
-    queue: *mut sys::rd_kafka_queue_t,
-    event: EventFd,
-}
+/// A descriptor that is readable once a queue of the client library's fills.
+///
+/// Why no wake-up is missed. Under its lock, the library writes when it puts something into an
+/// *empty* queue, unless it has written since the queue was last looked into; each look, also one
+/// that finds nothing, re-arms it (`rd_kafka_q_io_event`, `rd_kafka_q_mark_served`). So two rules are
+/// enough: wait only after a look that found the queue empty, and look again after each wait.
+/// Whatever comes after the empty look finds an empty queue and an armed write, and whatever comes
+/// between the clearing at the end of a wait and the look after it is found by that look. What
+/// was written before the wait ends it early, once: a wait may end for nothing.
+struct Bell(EventFd);
 
 impl Bell {
-    /// The library writes to the descriptor when the queue was empty and is no longer, once until
-    /// it is served again. So no wake-up is missed as long as the descriptor is cleared before the
-    /// queue is served, and the queue served until it is empty.
-    fn on(queue: *mut sys::rd_kafka_queue_t) -> Result<Self, DriverError> {
-        static ONE: u64 = 1;
+    fn new() -> Result<Self, DriverError> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let event = EventFd::from_value_and_flags(0, flags)
-            .map_err(|error| DriverError(format!("cannot make an event descriptor: {error}")))?;
-        // SAFETY: the queue is live; the payload is copied; the descriptor lives as long as the
-        // queue's client, which is destroyed first.
+        EventFd::from_value_and_flags(0, flags)
+            .map(Self)
+            .map_err(|error| DriverError(format!("cannot make an event descriptor: {error}")))
+    }
+
+    /// Has the library ring when this queue fills.
+    ///
+    /// # Safety
+    /// `queue` is valid, and [`muted`](Self::mute) before the descriptor is closed.
+    unsafe fn ring_for(&self, queue: *mut sys::rd_kafka_queue_t) {
+        static ONE: u64 = 1;
+        // SAFETY: the queue is live, as the caller says; the payload is copied.
         unsafe {
             sys::rd_kafka_queue_io_event_enable(
                 queue,
-                event.as_raw_fd(),
+                self.0.as_raw_fd(),
                 (&raw const ONE).cast(),
                 size_of::<u64>(),
             );
         }
-        Ok(Self { queue, event })
+    }
+
+    /// No ringing any more.
+    ///
+    /// # Safety
+    /// `queue` is valid.
+    unsafe fn mute(queue: *mut sys::rd_kafka_queue_t) {
+        // SAFETY: the queue is live, as the caller says; no payload is read without a descriptor.
+        unsafe { sys::rd_kafka_queue_io_event_enable(queue, -1, ptr::null(), 0) };
     }
 
     /// Waits until the queue fills, `wake` is readable, or `until` has come.
@@ -203,16 +220,14 @@ impl Bell {
             events: libc::POLLIN,
             revents: 0,
         };
-        let mut descriptors = [poll(self.event.as_raw_fd()), poll(wake)];
+        let mut descriptors = [poll(self.0.as_raw_fd()), poll(wake)];
         // SAFETY: the array and the timeout are live for the call. A signal or an error ends the
         // wait early, which is allowed.
         unsafe { libc::ppoll(descriptors.as_mut_ptr(), 2, &raw const timeout, ptr::null()) };
-    }
-
-    /// Clears the descriptor; to be done before the queue is served.
-    fn clear(&self) {
-        // It fails where nothing was written.
-        let _ = self.event.read();
+        if descriptors[0].revents != 0 {
+            // It cannot fail: only we read, and there is something to be read.
+            let _ = self.0.read();
+        }
     }
 }
 

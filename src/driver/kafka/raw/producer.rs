@@ -13,6 +13,11 @@ use super::{
 use crate::clock::Instant;
 use crate::driver::{DriverError, Outcome, Outgoing, ProducerOptions, STAMP_LEN, SendError};
 
+/// Outcomes served before a sender may look at its schedule again: about a millisecond's worth. One
+/// event of the library's carries the outcomes of a whole batch, and after a stall or a purge there
+/// are as many as its queue holds.
+const OUTCOMES: u32 = 4_096;
+
 type Sink<'a> = dyn FnMut(&[u8], Outcome<'_>) + 'a;
 
 /// What callbacks find behind their opaque pointer.
@@ -20,6 +25,10 @@ type Sink<'a> = dyn FnMut(&[u8], Outcome<'_>) + 'a;
 struct Shared {
     complaints: Complaints,
     in_flight: u64,
+    /// Outcomes served by the poll under way.
+    served: u32,
+    /// The last error and its text: many messages fail alike, and none of them costs a text.
+    failure: Option<(ErrorCode, String)>,
     /// Who wants to know outcomes, while a poll is under way.
     sink: Option<*mut Sink<'static>>,
 }
@@ -28,6 +37,7 @@ struct Shared {
 pub struct RawProducer {
     client: *mut sys::rd_kafka_t,
     topics: Vec<*mut sys::rd_kafka_topic_t>,
+    queue: *mut sys::rd_kafka_queue_t,
     bell: Bell,
     wake: std::os::fd::RawFd,
     shared: *mut Shared,
@@ -39,12 +49,17 @@ impl RawProducer {
         settings: &[(String, String)],
         options: &ProducerOptions<'_>,
     ) -> Result<Self, DriverError> {
-        let conf = Conf::new(settings)?;
+        let bell = Bell::new()?;
+        let mut conf = Conf::new(settings)?;
+        // Every message has an outcome, also the acknowledged ones.
+        conf.set("delivery.report.only.error", "false")?;
         // SAFETY: the conf is live and the callback has the signature the library asks for.
         unsafe { sys::rd_kafka_conf_set_dr_msg_cb(conf.0, Some(on_outcome)) };
         let shared = Box::into_raw(Box::new(Shared {
             complaints: Complaints::default(),
             in_flight: 0,
+            served: 0,
+            failure: None,
             sink: None,
         }));
         let made = conf.client(sys::rd_kafka_type_t::RD_KAFKA_PRODUCER, shared.cast());
@@ -52,11 +67,16 @@ impl RawProducer {
             // SAFETY: no client has the pointer.
             drop(unsafe { Box::from_raw(shared) });
         })?;
-        // SAFETY: the client is live.
-        let bell = Bell::on(unsafe { sys::rd_kafka_queue_get_main(client) })?;
+        // SAFETY: the client is live; `drop` mutes the queue before it closes the descriptor.
+        let queue = unsafe {
+            let queue = sys::rd_kafka_queue_get_main(client);
+            bell.ring_for(queue);
+            queue
+        };
         let mut producer = Self {
             client,
             topics: Vec::new(),
+            queue,
             bell,
             wake: options.wake,
             shared,
@@ -159,15 +179,13 @@ impl RawProducer {
 
     /// See [`crate::driver::Producer::poll`].
     pub fn poll(&mut self, until: Instant, sink: &mut Sink<'_>) {
-        self.bell.clear();
         if self.serve(sink) == 0 && until.0 > 0 {
             self.bell.wait(self.wake, until);
-            self.bell.clear();
             self.serve(sink);
         }
     }
 
-    /// Serves all outcomes that are there; how many events there were.
+    /// Serves what is there, up to [`OUTCOMES`]; 0 if there was nothing.
     fn serve(&mut self, sink: &mut Sink<'_>) -> c_int {
         let sink: *mut Sink<'_> = sink;
         // SAFETY: only the lifetime is changed, and the pointer is taken back before the sink's
@@ -176,6 +194,7 @@ impl RawProducer {
             (*self.shared).sink = Some(std::mem::transmute::<*mut Sink<'_>, *mut Sink<'static>>(
                 sink,
             ));
+            (*self.shared).served = 0;
             let events = sys::rd_kafka_poll(self.client, 0);
             (*self.shared).sink = None;
             events
@@ -190,7 +209,10 @@ impl RawProducer {
 
     /// See [`crate::driver::Producer::abandon`].
     pub fn abandon(&mut self) {
-        let everything = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT;
+        // Not waited for: a thread of the library's may be looking up a name, for seconds.
+        let everything = sys::RD_KAFKA_PURGE_F_QUEUE
+            | sys::RD_KAFKA_PURGE_F_INFLIGHT
+            | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the client is live. Outcomes are queued, not called back.
         unsafe { sys::rd_kafka_purge(self.client, everything) };
     }
@@ -211,8 +233,8 @@ impl Drop for RawProducer {
             for &topic in &self.topics {
                 sys::rd_kafka_topic_destroy(topic);
             }
-            sys::rd_kafka_queue_io_event_enable(self.bell.queue, -1, ptr::null(), 0);
-            sys::rd_kafka_queue_destroy(self.bell.queue);
+            Bell::mute(self.queue);
+            sys::rd_kafka_queue_destroy(self.queue);
             sys::rd_kafka_destroy(self.client);
             drop(Box::from_raw(self.shared));
         }
@@ -221,16 +243,22 @@ impl Drop for RawProducer {
 
 /// Served by our polls: what became of one message.
 unsafe extern "C" fn on_outcome(
-    _: *mut sys::rd_kafka_t,
+    client: *mut sys::rd_kafka_t,
     message: *const sys::rd_kafka_message_t,
     opaque: *mut c_void,
 ) {
-    // SAFETY: the opaque pointer is our `Shared`, which outlives the client; the message is valid
-    // for the length of this call; the sink is set for the length of the poll we are called from.
+    // SAFETY: the opaque pointer is our `Shared`, which outlives the client, and to which no other
+    // reference is live inside a poll; the message is valid for the length of this call; the sink is
+    // set for the length of the poll we are called from. The library stops after this message when
+    // told to yield, and keeps the rest of the batch for the next poll.
     unsafe {
-        let shared = opaque.cast::<Shared>();
-        (*shared).in_flight -= 1;
-        let Some(sink) = (*shared).sink else { return };
+        let shared = &mut *opaque.cast::<Shared>();
+        shared.in_flight -= 1;
+        shared.served += 1;
+        if shared.served == OUTCOMES {
+            sys::rd_kafka_yield(client);
+        }
+        let Some(sink) = shared.sink else { return };
         let of = &*message;
         let payload = bytes(of.payload, of.len);
         let stamp = if payload.len() >= STAMP_LEN {
@@ -240,15 +268,24 @@ unsafe extern "C" fn on_outcome(
         };
         if of.err == ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
             let partition = of.partition.max(0) as u32;
+            // -1001 where the acknowledgement names none.
             let offset = u64::try_from(of.offset).ok();
             return (*sink)(stamp, Outcome::Acknowledged { partition, offset });
         }
-        let text = error_text(of.err);
+        let text = failure(&mut shared.failure, of.err);
         match sys::rd_kafka_message_status(message) {
             sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED => {
-                (*sink)(stamp, Outcome::Failed(&text));
+                (*sink)(stamp, Outcome::Failed(text));
             }
-            _ => (*sink)(stamp, Outcome::Unknown(&text)),
+            _ => (*sink)(stamp, Outcome::Unknown(text)),
         }
     }
+}
+
+/// The text of an error, which is often the last one again.
+fn failure(last: &mut Option<(ErrorCode, String)>, error: ErrorCode) -> &str {
+    if last.as_ref().is_none_or(|(known, _)| *known != error) {
+        *last = None;
+    }
+    &last.get_or_insert_with(|| (error, error_text(error))).1
 }

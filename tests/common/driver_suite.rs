@@ -1,0 +1,54 @@
+//! What every driver has to do, whatever the system behind it. A system's own test file names its
+//! driver in [`driver_suite!`] and so runs all of it.
+
+#![allow(
+    unused_macros,
+    unused_imports,
+    reason = "only the tests of drivers name the suite"
+)]
+
+pub mod administer;
+pub mod consume;
+pub mod members;
+pub mod produce;
+pub mod site;
+
+/// The suite as tests of the module it is named in: `driver_suite!(expression of a driver);`
+macro_rules! driver_suite {
+    ($driver:expr) => {
+        $crate::common::driver_suite::cases! { $driver;
+            produce: messages_lie_where_their_outcomes_say,
+            produce: small_messages_carry_their_stamp_in_a_header,
+            produce: a_key_always_goes_to_the_same_partition,
+            produce: a_message_that_is_too_large_is_refused_with_its_reason,
+            produce: what_is_abandoned_gets_its_outcome,
+            produce: a_flood_of_outcomes_is_served_in_portions,
+            produce: the_wake_descriptor_ends_a_producers_wait,
+            consume: the_wake_descriptor_ends_a_consumers_wait,
+            consume: a_paused_consumer_gets_nothing_and_stays_a_member,
+            consume: a_consumer_paused_before_it_joined_gets_nothing,
+            consume: a_group_starts_where_it_was_told_to,
+            members: partitions_move_with_their_positions,
+            members: who_leaves_is_continued_at_once,
+            members: who_vanishes_is_continued_from_its_commits,
+            administer: a_topic_that_exists_is_named,
+            administer: a_topic_that_is_not_there_is_named,
+            administer: the_largest_message_is_told,
+            administer: what_is_deleted_is_gone,
+            administer: a_group_with_a_living_member_is_left_over,
+        }
+    };
+}
+
+macro_rules! cases {
+    ($driver:expr; $($room:ident: $case:ident,)*) => {
+        $(
+            #[test]
+            fn $case() {
+                $crate::common::driver_suite::$room::$case(&$driver);
+            }
+        )*
+    };
+}
+
+pub(crate) use {cases, driver_suite};

@@ -1,0 +1,72 @@
+//! Administration: creating, describing, deleting, and being told why not.
+
+use std::time::Duration;
+
+use omb::driver::{Admin, Driver, Leftovers};
+
+use super::site::{Site, patience, produce, within};
+
+pub fn a_topic_that_exists_is_named<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 1, 1);
+    let wanted = site.wanted(1);
+    let error = site.admin.create_topics(&wanted, patience()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&site.topics[0]), "{text}");
+    assert!(text.contains("exists"), "{text}");
+}
+
+pub fn a_topic_that_is_not_there_is_named<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 1, 1);
+    let names = ["nobody-made-this".to_owned()];
+    let error = site.admin.describe(&names, patience()).unwrap_err();
+    assert!(error.to_string().contains(&names[0]), "{error}");
+    // Asking did not make it.
+    let left = site.admin.list(&names, &[], patience()).unwrap();
+    assert_eq!(left, Leftovers::default());
+}
+
+pub fn the_largest_message_is_told<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 1, 1);
+    let topic = site.topics[0].clone();
+    let largest = site.admin.largest_message(&topic, patience());
+    assert!(
+        largest.is_some_and(|bytes| bytes > 1_000_000),
+        "{largest:?}"
+    );
+}
+
+pub fn what_is_deleted_is_gone<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 30, 2);
+    produce(&site, 0..100, 100);
+    let mut member = site.consumer();
+    member.read(100);
+    member.close();
+    let groups = [site.group.clone()];
+    let topics = site.topics.clone();
+    let mut there = site.admin.list(&topics, &groups, patience()).unwrap();
+    there.topics.sort();
+    let mut sorted = topics.clone();
+    sorted.sort();
+    assert_eq!(there.topics, sorted);
+    assert_eq!(there.groups, groups);
+    for _ in 0..2 {
+        // The second time there is nothing to delete, and that is no error.
+        let left = site.admin.delete(&topics, &groups, patience()).unwrap();
+        assert_eq!(left, Leftovers::default());
+    }
+    let left = site.admin.list(&topics, &groups, patience()).unwrap();
+    assert_eq!(left, Leftovers::default());
+}
+
+pub fn a_group_with_a_living_member_is_left_over<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 1, 1);
+    let mut member = site.consumer();
+    member.own(1);
+    let groups = [site.group.clone()];
+    let soon = within(Duration::from_secs(1));
+    let left = site.admin.delete(&[], &groups, soon).unwrap();
+    assert_eq!(left.groups, groups);
+    member.close();
+    let left = site.admin.delete(&[], &groups, patience()).unwrap();
+    assert_eq!(left, Leftovers::default());
+}

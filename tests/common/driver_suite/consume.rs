@@ -1,0 +1,77 @@
+//! Receiving: waits, pauses, where a group starts.
+
+use std::time::Duration;
+
+use omb::clock::Instant;
+use omb::driver::{Admin, Consumer, Driver};
+
+use super::site::{Site, patience, produce};
+
+pub fn the_wake_descriptor_ends_a_consumers_wait<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 1);
+    let mut member = site.consumer();
+    member.own(1);
+    site.wake.write(1).unwrap();
+    let begin = Instant::now();
+    member.poll(Duration::from_secs(60));
+    assert!(Instant::now().since(begin) < Duration::from_secs(20));
+    assert_eq!(site.wake.read().unwrap(), 1, "the driver read from it");
+    member.close();
+}
+
+pub fn a_paused_consumer_gets_nothing_and_stays_a_member<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 3);
+    produce(&site, 0..300, 100);
+    let mut member = site.consumer();
+    member.read(300);
+    member.consumer.pause(true).unwrap();
+    produce(&site, 300..600, 100);
+    // That nothing comes can only be seen by waiting.
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        member.poll(Duration::from_millis(200));
+    }
+    assert_eq!(member.seen.messages.len(), 300, "delivered while paused");
+    member.consumer.pause(false).unwrap();
+    member.read(600);
+    let seen = member.close();
+    let twice = seen.messages.values().find(|places| places.len() > 1);
+    assert_eq!(twice, None);
+    assert_eq!((seen.given, seen.revoked, seen.lost), (1, 1, 0));
+}
+
+pub fn a_consumer_paused_before_it_joined_gets_nothing<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 3);
+    produce(&site, 0..300, 100);
+    let mut member = site.consumer();
+    member.consumer.pause(true).unwrap();
+    member.own(3);
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        member.poll(Duration::from_millis(200));
+    }
+    assert!(member.seen.messages.is_empty(), "delivered while paused");
+    member.consumer.pause(false).unwrap();
+    member.read(300);
+    member.close();
+}
+
+pub fn a_group_starts_where_it_was_told_to<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 1, 3);
+    produce(&site, 0..100, 100);
+    let state = site.states().remove(0);
+    let starts: Vec<(String, u32, u64)> = (0..)
+        .zip(&state.ends)
+        .map(|(partition, end)| (state.name.clone(), partition, *end))
+        .collect();
+    let group = site.group.clone();
+    site.admin
+        .start_group_at(&group, &starts, patience())
+        .unwrap();
+    produce(&site, 100..150, 100);
+    let mut member = site.consumer();
+    member.read(50);
+    let seen = member.close();
+    let old = seen.messages.keys().find(|number| **number < 100);
+    assert_eq!(old, None);
+}
