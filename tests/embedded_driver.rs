@@ -1,5 +1,7 @@
 //! The Kafka driver on the embedded broker: the suite of all drivers.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::future::pending;
