@@ -163,7 +163,11 @@ pub fn delete_records(topic: &str) {
 
 /// Writes the first messages of a partition once more, byte for byte.
 pub fn write_again(topic: &str, partition: i32, messages: usize) {
-    let reader: BaseConsumer = config().set("group.id", "copyist").create().unwrap();
+    let mut explicit = config();
+    explicit
+        .set("group.id", "copyist")
+        .set("enable.auto.commit", "false");
+    let reader: BaseConsumer = explicit.create().unwrap();
     let mut from = TopicPartitionList::new();
     from.add_partition_offset(topic, partition, Offset::Beginning)
         .unwrap();
