@@ -159,14 +159,14 @@ fn merged(
     }
 }
 
-/// All counts of one latency over a stretch of time.
+/// All counts of one latency over a stretch of time: an HdrHistogram, with exact minimum, maximum
+/// and mean beside it.
 ///
 /// An empty one holds no memory, a used one 264 KiB at most (untouched pages cost nothing): keep
 /// few of them, and a [`Summary`](super::summary::Summary) of everything that is over.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    counts: Vec<u64>,
-    total: u64,
+    counts: Option<Box<hdrhistogram::Histogram<u64>>>,
     min: u64,
     max: u64,
     sum: u128,
@@ -179,16 +179,16 @@ impl Histogram {
     pub fn add(&mut self, delta: &HistogramDelta) -> Result<(), DeltaError> {
         delta.check()?;
         let len = delta.len();
-        let total = self.total.checked_add(len).ok_or(DeltaError::TooMany)?;
+        self.len().checked_add(len).ok_or(DeltaError::TooMany)?;
         self.saturated = self.saturated.saturating_add(delta.saturated);
         self.negative = self.negative.saturating_add(delta.negative);
         if len > 0 {
-            self.allocate();
-            for (index, count) in delta.counts() {
-                self.counts[index as usize] += count;
-            }
             self.widen(delta.min, delta.max, delta.sum);
-            self.total = total;
+            let counts = self.counts.get_or_insert_with(allocate);
+            for (index, count) in delta.counts() {
+                // Checked above: every bucket is one of the histogram's.
+                counts.saturating_record_n(buckets::highest_value(index as usize), count);
+            }
         }
         Ok(())
     }
@@ -197,24 +197,20 @@ impl Histogram {
     pub fn add_histogram(&mut self, other: &Self) {
         self.saturated = self.saturated.saturating_add(other.saturated);
         self.negative = self.negative.saturating_add(other.negative);
-        if other.total > 0 {
-            self.allocate();
-            for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-                *mine = mine.saturating_add(*theirs);
-            }
+        if let Some(theirs) = other.counts.as_deref().filter(|counts| !counts.is_empty()) {
             self.widen(other.min, other.max, other.sum);
-            self.total = self.total.saturating_add(other.total);
-        }
-    }
-
-    fn allocate(&mut self) {
-        if self.counts.is_empty() {
-            self.counts = vec![0; COUNT];
+            let counts = self.counts.get_or_insert_with(allocate);
+            for bucket in theirs.iter_recorded() {
+                counts.saturating_record_n(
+                    bucket.value_iterated_to(),
+                    bucket.count_since_last_iteration(),
+                );
+            }
         }
     }
 
     fn widen(&mut self, min: u64, max: u64, sum: u128) {
-        self.min = if self.total == 0 {
+        self.min = if self.is_empty() {
             min
         } else {
             self.min.min(min)
@@ -225,9 +221,9 @@ impl Histogram {
 
     /// Forgets everything; the memory stays for what comes next.
     pub fn clear(&mut self) {
-        let mut counts = std::mem::take(&mut self.counts);
-        if self.total > 0 {
-            counts[buckets::index(self.min)..=buckets::index(self.max)].fill(0);
+        let mut counts = self.counts.take();
+        if let Some(counts) = &mut counts {
+            counts.clear();
         }
         *self = Self {
             counts,
@@ -237,17 +233,17 @@ impl Histogram {
 
     /// How many values; negative ones are not among them.
     pub fn len(&self) -> u64 {
-        self.total
+        self.counts.as_ref().map_or(0, |counts| counts.len())
     }
 
     /// No value, negative ones aside.
     pub fn is_empty(&self) -> bool {
-        self.total == 0
+        self.len() == 0
     }
 
     /// Exact mean in nanoseconds; 0 without values.
     pub fn mean(&self) -> f64 {
-        self.sum as f64 / self.total.max(1) as f64
+        self.sum as f64 / self.len().max(1) as f64
     }
 
     /// Exact smallest value in nanoseconds; 0 without values.
@@ -273,36 +269,8 @@ impl Histogram {
     /// The value in nanoseconds that the given share of values (0 to 1) does not exceed, as exact
     /// as its bucket is wide and never above the maximum; 0 without values.
     pub fn quantile(&self, quantile: f64) -> u64 {
-        self.quantiles([quantile])[0]
-    }
-
-    /// Several quantiles at once; they have to ascend.
-    pub(super) fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
-        let mut buckets = self.filled();
-        let (mut reached, mut value) = (0, 0);
-        quantiles.map(|quantile| {
-            let share = (quantile.clamp(0.0, 1.0) * self.total as f64).ceil() as u64;
-            while reached < share.clamp(1, self.total.max(1)) {
-                let Some((highest, count)) = buckets.next() else {
-                    break;
-                };
-                (reached, value) = (reached + count, highest);
-            }
-            value
-        })
-    }
-
-    /// (largest value, count) of each bucket that has counts.
-    fn filled(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let range = match self.total {
-            0 => 0..0,
-            _ => buckets::index(self.min)..buckets::index(self.max) + 1,
-        };
-        self.counts[range.clone()]
-            .iter()
-            .zip(range)
-            .filter(|&(&count, _)| count > 0)
-            .map(|(&count, index)| (buckets::highest_value(index).min(self.max), count))
+        let counts = self.counts.as_ref();
+        counts.map_or(0, |counts| counts.value_at_quantile(quantile).min(self.max))
     }
 
     /// (percentile, value in nanoseconds) pairs, ascending, the last at 100.0: what
@@ -314,25 +282,23 @@ impl Histogram {
     /// buckets used, and at most 100 per halving of the distance to 100 %: about 2,000 for a
     /// million values, 3,300 for ten billion.
     pub fn percentiles(&self) -> Vec<(f64, u64)> {
-        const TICKS: f64 = 100.0;
-        let (mut reached, mut tick, mut found) = (0, 0.0, Vec::new());
-        for (value, count) in self.filled() {
-            reached += count;
-            let percentile = 100.0 * reached as f64 / self.total as f64;
-            let quantile = reached as f64 / self.total as f64;
-            if reached == self.total {
-                found.push((100.0, value));
-            } else if quantile >= tick {
-                found.push((percentile, value));
-                while tick <= quantile {
-                    let halvings = (1.0 / (1.0 - tick)).log2().floor();
-                    let next = tick + 1.0 / (TICKS * (halvings + 1.0).exp2());
-                    // So near to 1 no further step can be told from the one before.
-                    tick = if next > tick { next } else { f64::INFINITY };
-                }
-            }
-        }
+        let Some(counts) = self.counts.as_ref().filter(|counts| !counts.is_empty()) else {
+            return Vec::new();
+        };
+        let visited = counts.iter_quantiles(100);
+        let mut found: Vec<(f64, u64)> = visited
+            .map(|at| (at.quantile() * 100.0, at.value_iterated_to().min(self.max)))
+            .collect();
+        found.dedup_by_key(|(_, value)| *value);
         found
+    }
+}
+
+/// An empty HdrHistogram with our buckets.
+fn allocate() -> Box<hdrhistogram::Histogram<u64>> {
+    match hdrhistogram::Histogram::new_with_bounds(1, HIGHEST, 3) {
+        Ok(counts) => Box::new(counts),
+        Err(error) => unreachable!("constant bounds are refused: {error}"),
     }
 }
 

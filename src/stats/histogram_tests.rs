@@ -15,6 +15,22 @@ fn any_value(random: &mut fastrand::Rng) -> u64 {
     }
 }
 
+/// (largest value, count) of each bucket that has counts.
+fn filled(histogram: &Histogram) -> Vec<(u64, u64)> {
+    let recorded = histogram
+        .counts
+        .iter()
+        .flat_map(|counts| counts.iter_recorded());
+    recorded
+        .map(|at| {
+            (
+                at.value_iterated_to().min(histogram.max),
+                at.count_since_last_iteration(),
+            )
+        })
+        .collect()
+}
+
 #[test]
 fn merging_deltas_equals_one_histogram_of_all_samples() {
     for seed in 0..60 {
@@ -42,7 +58,7 @@ fn merging_deltas_equals_one_histogram_of_all_samples() {
             .iter_recorded()
             .map(|v| (v.value_iterated_to().min(max), v.count_at_value()))
             .collect();
-        assert_eq!(merged.filled().collect::<Vec<_>>(), expected, "seed {seed}");
+        assert_eq!(filled(&merged), expected, "seed {seed}");
         assert_eq!(merged.len(), reference.len(), "seed {seed}");
         assert_eq!((merged.sum, merged.max()), (sum, max), "seed {seed}");
         assert_eq!(merged.saturated(), saturated, "seed {seed}");
@@ -175,7 +191,7 @@ fn a_cleared_histogram_counts_from_zero() {
     histogram.add(&delta).unwrap();
     histogram.clear();
     histogram.add(&delta).unwrap();
-    assert_eq!(histogram.filled().map(|(_, count)| count).sum::<u64>(), 2);
+    assert_eq!(histogram.len(), 2);
     let mut sum = Histogram::default();
     sum.add_histogram(&histogram);
     sum.add_histogram(&histogram);

@@ -6,6 +6,8 @@ use super::{Client, Role};
 pub(super) fn apply(client: &mut Client) {
     // A broker that goes away is told by the requests that fail; idle disconnects are no news.
     unless_set(client, "log.connection.close", "false");
+    // Telemetry is a load on the broker that nobody asked for.
+    unless_set(client, "enable.metrics.push", "false");
     match client.role {
         Role::Producer => producer(client),
         Role::Consumer => consumer(client),
