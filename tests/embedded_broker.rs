@@ -11,15 +11,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use embedded::{Embedded, PATIENCE, assigned, eventually, wait};
-use omb::broker::Options;
+use embedded::{Embedded, PATIENCE, assigned, eventually, join_request};
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-
-const MIB: u64 = 1 << 20;
 
 #[test]
 fn what_is_produced_is_consumed_whatever_the_compression() {
@@ -37,121 +34,6 @@ fn what_is_produced_is_consumed_whatever_the_compression() {
             assert_eq!((number, size), (expected, 300), "{codec}");
         }
     }
-}
-
-#[test]
-fn two_members_share_the_partitions_and_a_departed_ones_move() {
-    for strategy in ["range", "cooperative-sticky"] {
-        let broker = Embedded::start();
-        broker.create("shared", 4);
-        let settings = [
-            ("partition.assignment.strategy", strategy),
-            ("heartbeat.interval.ms", "100"),
-        ];
-        let first = broker.member("g", &["shared"], &settings);
-        eventually("one member has all", || assigned(&[&first]) == [4]);
-        let second = broker.member("g", &["shared"], &settings);
-        eventually("two members have half each", || {
-            assigned(&[&first, &second]) == [2, 2]
-        });
-        drop(second);
-        eventually("the other half moves", || assigned(&[&first]) == [4]);
-    }
-}
-
-#[test]
-fn a_member_that_dies_is_missed_after_its_session() {
-    let broker = Embedded::start();
-    broker.create("shared", 2);
-    let settings = [
-        ("session.timeout.ms", "1000"),
-        ("heartbeat.interval.ms", "100"),
-    ];
-    let first = broker.member("g", &["shared"], &settings);
-    // This one joins, and isn't heard of again.
-    let mut dead = broker.connect();
-    eventually("one member has all", || assigned(&[&first]) == [2]);
-    dead.write_all(&join_request("g", "shared")).unwrap();
-    eventually("a generation begins without the one that died", || {
-        let groups = first
-            .client()
-            .fetch_group_list(Some("g"), PATIENCE)
-            .unwrap();
-        let group = groups.groups().first().map(|group| group.members().len());
-        assigned(&[&first]) == [2] && group == Some(1)
-    });
-}
-
-/// A request to join, of version 0: it needs no invitation.
-fn join_request(group: &str, topic: &str) -> Vec<u8> {
-    let text = |text: &str| {
-        [
-            &u16::try_from(text.len()).unwrap().to_be_bytes(),
-            text.as_bytes(),
-        ]
-        .concat()
-    };
-    let subscription = [&b"\0\0\0\0\0\x01"[..], &text(topic), b"\0\0\0\0"].concat();
-    let body = [
-        &b"\0\x0b\0\0\0\0\0\x01"[..],
-        &text("dead"),
-        &text(group),
-        &1000_i32.to_be_bytes(),
-        &text(""),
-        &text("consumer"),
-        &1_i32.to_be_bytes(),
-        &text("range"),
-        &i32::try_from(subscription.len()).unwrap().to_be_bytes(),
-        &subscription,
-    ]
-    .concat();
-    [&i32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
-}
-
-#[test]
-fn members_that_come_together_need_one_generation() {
-    let broker = Embedded::start();
-    broker.create("shared", 8);
-    let members: Vec<_> = (0..4)
-        .map(|_| broker.member("g", &["shared"], &[]))
-        .collect();
-    let members: Vec<_> = members.iter().collect();
-    let start = Instant::now();
-    eventually("all have their share", || {
-        assigned(&members) == [2, 2, 2, 2]
-    });
-    // With a second generation, they would have had to wait for a heartbeat, which is 3 s.
-    assert!(
-        start.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        start.elapsed()
-    );
-}
-
-#[test]
-fn committed_offsets_survive_a_rejoin() {
-    let broker = Embedded::start();
-    broker.create("kept", 1);
-    let producer = broker.producer(&[]);
-    (0..10).for_each(|number| producer.send("kept", 0, number, 10));
-    producer.finish();
-    let first = broker.member("g", &["kept"], &[]);
-    for expected in 0..4 {
-        assert_eq!(wait(&first).0, expected);
-    }
-    let mut offsets = TopicPartitionList::new();
-    offsets
-        .add_partition_offset("kept", 0, Offset::Offset(4))
-        .unwrap();
-    first.commit(&offsets, CommitMode::Sync).unwrap();
-    drop(first);
-    let second = broker.member("g", &["kept"], &[]);
-    assert_eq!(wait(&second).0, 4);
-    let committed = second.committed(PATIENCE).unwrap();
-    assert_eq!(
-        committed.find_partition("kept", 0).unwrap().offset(),
-        Offset::Offset(4)
-    );
 }
 
 #[test]
@@ -335,106 +217,6 @@ fn offsets_are_found_by_time_and_cut_off_records_are_gone() {
     assert_eq!(range, (2, 5));
     let late = broker.reader("timed", &[0]);
     assert_eq!(late.next().0, 2);
-}
-
-#[test]
-fn a_slow_consumer_slows_the_producer_and_nothing_is_lost() {
-    let broker = Embedded::with(Options {
-        memory: 8 * MIB,
-        ..Options::default()
-    });
-    broker.create("tight", 2);
-    let consumer = broker.member("g", &["tight"], &[("fetch.message.max.bytes", "100000")]);
-    eventually("the member has its partitions", || {
-        assigned(&[&consumer]) == [2]
-    });
-    // 64 MiB, eight times what fits.
-    let (count, size) = (65_536, 1024);
-    let address = broker.address();
-    let producing = std::thread::spawn(move || {
-        let producer = Embedded::producer_at(address, &[("linger.ms", "5")]);
-        for number in 0..count {
-            producer.send("tight", i32::try_from(number % 2).unwrap(), number, size);
-        }
-        producer.finish();
-    });
-    assert!(broker.notice().contains("producers wait"));
-    assert!(!producing.is_finished(), "64 MiB went into 8 MiB");
-    let mut next = [0, 1];
-    for read in 1..=count {
-        let (number, length) = wait(&consumer);
-        let partition = usize::try_from(number % 2).unwrap();
-        assert_eq!((number, length), (next[partition], size));
-        next[partition] += 2;
-        if read % 1000 == 0 {
-            consumer.commit_consumer_state(CommitMode::Async).unwrap();
-        }
-    }
-    producing.join().unwrap();
-}
-
-#[test]
-fn what_nobody_reads_is_dropped_and_said() {
-    let broker = Embedded::with(Options {
-        memory: 8 * MIB,
-        ..Options::default()
-    });
-    broker.create("ignored", 1);
-    let producer = broker.producer(&[("linger.ms", "5")]);
-    let count = 16_384;
-    for number in 0..count {
-        producer.send("ignored", 0, number, 1024);
-    }
-    producer.finish();
-    let reader = broker.reader("ignored", &[0]);
-    let (start, end) = reader
-        .inner
-        .fetch_watermarks("ignored", 0, PATIENCE)
-        .unwrap();
-    assert_eq!(end, i64::try_from(count).unwrap());
-    assert!(start > 0, "16 MiB fit in 8 MiB");
-    // Who asks for what is gone is told so, and begins where something is.
-    assert_eq!(i64::try_from(reader.next().0).unwrap(), start);
-    let notices = broker.stop();
-    let said: i64 = notices.iter().map(|notice| dropped(notice)).sum();
-    assert_eq!(said, start, "{notices:#?}");
-}
-
-/// How many messages of partition 0 a notice says were dropped.
-fn dropped(notice: &str) -> i64 {
-    assert!(notice.contains("topic ignored"), "{notice}");
-    let (before, _) = notice.split_once(" of partition 0").unwrap();
-    before.rsplit_once('(').unwrap().1.parse().unwrap()
-}
-
-#[test]
-fn data_of_a_group_that_died_is_kept() {
-    let broker = Embedded::with(Options {
-        memory: 8 * MIB,
-        ..Options::default()
-    });
-    broker.create("held", 1);
-    let producer = broker.producer(&[("linger.ms", "5")]);
-    let mut offsets = TopicPartitionList::new();
-    offsets
-        .add_partition_offset("held", 0, Offset::Offset(0))
-        .unwrap();
-    let member = broker.member("g", &["held"], &[]);
-    eventually("the member has its partition", || {
-        assigned(&[&member]) == [1]
-    });
-    member.commit(&offsets, CommitMode::Sync).unwrap();
-    drop(member);
-    (0..10_000).for_each(|number| producer.send("held", 0, number, 1024));
-    assert!(broker.notice().contains("group g has"));
-    let member = broker.member("g", &["held"], &[]);
-    for expected in 0..10_000 {
-        assert_eq!(wait(&member).0, expected);
-        if expected % 1000 == 999 {
-            member.commit_consumer_state(CommitMode::Async).unwrap();
-        }
-    }
-    producer.finish();
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn drop_consumed(state: &mut State, target: u64) -> u64 {
 /// Drops what no group reads, and counts it.
 fn drop_unread(state: &mut State, target: u64) -> u64 {
     let mut candidates = Vec::new();
+    let mut places = Vec::new();
     let mut counts = Vec::new();
     for (name, topic) in &mut state.topics {
         if !state.groups.readers(name).is_empty() {
@@ -141,26 +142,17 @@ fn drop_unread(state: &mut State, target: u64) -> u64 {
         }
         for (number, log) in topic.partitions.iter_mut().enumerate() {
             candidates.push((log, i64::MAX));
-            counts.push((name, number, 0));
+            places.push((counts.len(), number));
         }
-        // The counts come back in below, when the partitions aren't borrowed any more.
+        counts.push(&mut topic.dropped);
     }
-    let freed = drop_oldest(&mut candidates, target, |which, records| {
-        if let Some((_, _, count)) = counts.get_mut(which) {
-            *count += records;
+    drop_oldest(&mut candidates, target, |which, records| {
+        if let Some((topic, number)) = places.get(which)
+            && let Some(counts) = counts.get_mut(*topic)
+        {
+            *counts.entry(*number).or_default() += records;
         }
-    });
-    let counts: Vec<_> = counts
-        .into_iter()
-        .filter(|(_, _, count)| *count > 0)
-        .map(|(name, number, count)| (name.clone(), number, count))
-        .collect();
-    for (name, number, count) in counts {
-        if let Some(topic) = state.topics.get_mut(&name) {
-            *topic.dropped.entry(number).or_default() += count;
-        }
-    }
-    freed
+    })
 }
 
 /// Drops the oldest batches below each log's floor, whichever log they are in, until `target`

@@ -339,3 +339,29 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// A request to join, of version 0: it needs no invitation.
+pub fn join_request(group: &str, topic: &str) -> Vec<u8> {
+    let text = |text: &str| {
+        [
+            &u16::try_from(text.len()).unwrap().to_be_bytes(),
+            text.as_bytes(),
+        ]
+        .concat()
+    };
+    let subscription = [&b"\0\0\0\0\0\x01"[..], &text(topic), b"\0\0\0\0"].concat();
+    let body = [
+        &b"\0\x0b\0\0\0\0\0\x01"[..],
+        &text("dead"),
+        &text(group),
+        &1000_i32.to_be_bytes(),
+        &text(""),
+        &text("consumer"),
+        &1_i32.to_be_bytes(),
+        &text("range"),
+        &i32::try_from(subscription.len()).unwrap().to_be_bytes(),
+        &subscription,
+    ]
+    .concat();
+    [&i32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+}

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use tokio::sync::oneshot;
 
-use super::member::{Answer, Join, Joined, Joining, Member, Waiting};
+use super::member::{self, Answer, Join, Joined, Joining, Member, Waiting};
 use super::phase::{Committed, Phase};
 
 /// Who comes within this time of another one becomes part of the same generation.
@@ -244,7 +244,7 @@ impl Group {
         if !self.members.contains_key(&self.leader) {
             self.leader = first;
         }
-        self.protocol = self.elect();
+        self.protocol = member::favourite(&self.members);
         self.phase = Phase::Assigning {
             deadline: now + self.patience(),
         };
@@ -262,20 +262,6 @@ impl Group {
                 let _ = waiting.send(Ok(generation));
             }
         }
-    }
-
-    /// The protocol that most members like best, of those that all know.
-    fn elect(&self) -> String {
-        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
-        for member in self.members.values() {
-            let common = |name: &str| self.members.values().all(|other| other.knows(name));
-            let names = member.said.protocols.iter().map(|(name, _)| name.as_str());
-            if let Some(favourite) = names.into_iter().find(|name| common(name)) {
-                *votes.entry(favourite).or_default() += 1;
-            }
-        }
-        let winner = votes.into_iter().max_by_key(|(_, votes)| *votes);
-        winner.map(|(name, _)| name.to_owned()).unwrap_or_default()
     }
 
     fn generation_for(&self, id: &str) -> Joined {

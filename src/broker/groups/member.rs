@@ -1,5 +1,6 @@
 //! A member of a group, and what it and its group say to each other.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -133,6 +134,19 @@ impl Member {
         let said = self.said.protocols.iter().filter(move |_| consumer);
         said.flat_map(|(_, metadata)| subscription(metadata).unwrap_or_default())
     }
+}
+
+/// The protocol that most members like best, of those that all know.
+pub fn favourite(members: &BTreeMap<String, Member>) -> String {
+    let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+    for member in members.values() {
+        let mut names = member.said.protocols.iter().map(|(name, _)| name.as_str());
+        if let Some(name) = names.find(|name| members.values().all(|other| other.knows(name))) {
+            *votes.entry(name).or_default() += 1;
+        }
+    }
+    let winner = votes.into_iter().max_by_key(|(_, votes)| *votes);
+    winner.map(|(name, _)| name.to_owned()).unwrap_or_default()
 }
 
 /// The topics in what a consumer says of itself: a version, and a list of names.
