@@ -2,11 +2,18 @@
 //! ([`Histogram`]).
 //!
 //! Adding deltas gives exactly the counts of one HdrHistogram of all samples, and beyond that the
-//! exact mean and maximum. A delta may come off a socket: adding one never panics.
+//! exact mean, minimum and maximum. A delta may come off a socket: adding one never panics.
 
+use hdrhistogram::Histogram as Counts;
 use serde::{Deserialize, Serialize};
 
 use super::buckets::{self, COUNT, HIGHEST};
+
+/// Most values in one histogram: as many as floating point tells apart.
+///
+/// hdrhistogram multiplies the count of values by a quantile, and panics where the product is
+/// rounded up beyond the count. At ten million values a second this many take 28 years.
+const MOST: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// Why a delta was refused; the histogram is then as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,9 +119,16 @@ impl HistogramDelta {
             if index >= COUNT as u64 {
                 return Err(DeltaError::NoSuchBucket(index));
             }
-            total = total.checked_add(count).ok_or(DeltaError::TooMany)?;
+            // It would become the lowest or highest bucket without holding a value.
+            if count == 0 {
+                return Err(DeltaError::Contradiction);
+            }
+            total = total.saturating_add(count);
             first.get_or_insert(index);
             last = index;
+        }
+        if total > MOST {
+            return Err(DeltaError::TooMany);
         }
         let fits = match first {
             None => (self.min, self.max) == (0, 0),
@@ -159,14 +173,14 @@ fn merged(
     }
 }
 
-/// All counts of one latency over a stretch of time: an HdrHistogram, with exact minimum, maximum
-/// and mean beside it.
+/// All counts of one latency over a stretch of time.
 ///
-/// An empty one holds no memory, a used one 264 KiB at most (untouched pages cost nothing): keep
-/// few of them, and a [`Summary`](super::summary::Summary) of everything that is over.
+/// An empty one holds no memory, a used one 264 KiB: keep few of them, and a
+/// [`Summary`](super::summary::Summary) of everything that is over.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    counts: Option<Box<hdrhistogram::Histogram<u64>>>,
+    /// None before the first value.
+    counts: Option<Counts<u64>>,
     min: u64,
     max: u64,
     sum: u128,
@@ -178,37 +192,36 @@ impl Histogram {
     /// Adds a delta, or refuses it as a whole.
     pub fn add(&mut self, delta: &HistogramDelta) -> Result<(), DeltaError> {
         delta.check()?;
-        let len = delta.len();
-        self.len().checked_add(len).ok_or(DeltaError::TooMany)?;
+        if self.len() + delta.len() > MOST {
+            return Err(DeltaError::TooMany);
+        }
         self.saturated = self.saturated.saturating_add(delta.saturated);
         self.negative = self.negative.saturating_add(delta.negative);
-        if len > 0 {
+        if !delta.buckets.is_empty() {
             self.widen(delta.min, delta.max, delta.sum);
-            let counts = self.counts.get_or_insert_with(allocate);
+            let counts = self.counts.get_or_insert_with(no_counts);
             for (index, count) in delta.counts() {
-                // Checked above: every bucket is one of the histogram's.
                 counts.saturating_record_n(buckets::highest_value(index as usize), count);
             }
         }
         Ok(())
     }
 
-    /// Adds another histogram's counts.
+    /// Adds another histogram's counts; does nothing if together they are too many to be true.
     pub fn add_histogram(&mut self, other: &Self) {
+        if self.len() + other.len() > MOST {
+            return;
+        }
         self.saturated = self.saturated.saturating_add(other.saturated);
         self.negative = self.negative.saturating_add(other.negative);
-        if let Some(theirs) = other.counts.as_deref().filter(|counts| !counts.is_empty()) {
+        if let Some(theirs) = other.counts.as_ref().filter(|counts| !counts.is_empty()) {
             self.widen(other.min, other.max, other.sum);
-            let counts = self.counts.get_or_insert_with(allocate);
-            for bucket in theirs.iter_recorded() {
-                counts.saturating_record_n(
-                    bucket.value_iterated_to(),
-                    bucket.count_since_last_iteration(),
-                );
-            }
+            // Can't fail: it is refused only between different bounds.
+            let _ = self.counts.get_or_insert_with(no_counts).add(theirs);
         }
     }
 
+    /// Takes in the extremes of values that are about to be counted.
     fn widen(&mut self, min: u64, max: u64, sum: u128) {
         self.min = if self.is_empty() {
             min
@@ -223,7 +236,7 @@ impl Histogram {
     pub fn clear(&mut self) {
         let mut counts = self.counts.take();
         if let Some(counts) = &mut counts {
-            counts.clear();
+            counts.reset();
         }
         *self = Self {
             counts,
@@ -233,7 +246,7 @@ impl Histogram {
 
     /// How many values; negative ones are not among them.
     pub fn len(&self) -> u64 {
-        self.counts.as_ref().map_or(0, |counts| counts.len())
+        self.counts.as_ref().map_or(0, Counts::len)
     }
 
     /// No value, negative ones aside.
@@ -267,10 +280,16 @@ impl Histogram {
     }
 
     /// The value in nanoseconds that the given share of values (0 to 1) does not exceed, as exact
-    /// as its bucket is wide and never above the maximum; 0 without values.
+    /// as its bucket is wide and never beyond minimum and maximum; 0 without values.
     pub fn quantile(&self, quantile: f64) -> u64 {
-        let counts = self.counts.as_ref();
-        counts.map_or(0, |counts| counts.value_at_quantile(quantile).min(self.max))
+        self.quantiles([quantile])[0]
+    }
+
+    /// Several quantiles at once; they have to ascend.
+    pub(super) fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
+        let counts = self.counts.iter();
+        let mut values = counts.flat_map(|counts| counts.value_at_quantiles(quantiles));
+        quantiles.map(|_| values.next().unwrap_or(0).clamp(self.min, self.max))
     }
 
     /// (percentile, value in nanoseconds) pairs, ascending, the last at 100.0: what
@@ -282,24 +301,24 @@ impl Histogram {
     /// buckets used, and at most 100 per halving of the distance to 100 %: about 2,000 for a
     /// million values, 3,300 for ten billion.
     pub fn percentiles(&self) -> Vec<(f64, u64)> {
-        let Some(counts) = self.counts.as_ref().filter(|counts| !counts.is_empty()) else {
-            return Vec::new();
-        };
-        let visited = counts.iter_quantiles(100);
-        let mut found: Vec<(f64, u64)> = visited
-            .map(|at| (at.quantile() * 100.0, at.value_iterated_to().min(self.max)))
+        let ticks = self.counts.iter().flat_map(|c| c.iter_quantiles(100));
+        let mut reached = 0;
+        let mut found: Vec<_> = ticks
+            .map(|tick| {
+                reached += tick.count_since_last_iteration();
+                // As OMB rounds it: 29 of 100 are 29 %, where 0.29 * 100.0 is not.
+                let percentile = 100.0 * reached as f64 / self.len() as f64;
+                (percentile, tick.value_iterated_to().min(self.max))
+            })
             .collect();
-        found.dedup_by_key(|(_, value)| *value);
+        found.dedup();
         found
     }
 }
 
-/// An empty HdrHistogram with our buckets.
-fn allocate() -> Box<hdrhistogram::Histogram<u64>> {
-    match hdrhistogram::Histogram::new_with_bounds(1, HIGHEST, 3) {
-        Ok(counts) => Box::new(counts),
-        Err(error) => unreachable!("constant bounds are refused: {error}"),
-    }
+#[expect(clippy::expect_used, reason = "the bounds are constants, and good")]
+fn no_counts() -> Counts<u64> {
+    Counts::new_with_bounds(1, HIGHEST, 3).expect("good bounds")
 }
 
 #[cfg(test)]

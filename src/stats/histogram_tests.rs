@@ -15,22 +15,6 @@ fn any_value(random: &mut fastrand::Rng) -> u64 {
     }
 }
 
-/// (largest value, count) of each bucket that has counts.
-fn filled(histogram: &Histogram) -> Vec<(u64, u64)> {
-    let recorded = histogram
-        .counts
-        .iter()
-        .flat_map(|counts| counts.iter_recorded());
-    recorded
-        .map(|at| {
-            (
-                at.value_iterated_to().min(histogram.max),
-                at.count_since_last_iteration(),
-            )
-        })
-        .collect()
-}
-
 #[test]
 fn merging_deltas_equals_one_histogram_of_all_samples() {
     for seed in 0..60 {
@@ -54,11 +38,7 @@ fn merging_deltas_equals_one_histogram_of_all_samples() {
             }
             merged.add(&child).unwrap();
         }
-        let expected: Vec<_> = reference
-            .iter_recorded()
-            .map(|v| (v.value_iterated_to().min(max), v.count_at_value()))
-            .collect();
-        assert_eq!(filled(&merged), expected, "seed {seed}");
+        assert_eq!(merged.counts.as_ref(), Some(&reference), "seed {seed}");
         assert_eq!(merged.len(), reference.len(), "seed {seed}");
         assert_eq!((merged.sum, merged.max()), (sum, max), "seed {seed}");
         assert_eq!(merged.saturated(), saturated, "seed {seed}");
@@ -96,6 +76,16 @@ fn percentiles_are_those_hdrhistogram_visits_each_bucket_once() {
         assert_eq!(found.last(), Some(&(100.0, histogram.max())), "seed {seed}");
         assert!(found.is_sorted_by(|a, b| a < b), "seed {seed}");
     }
+}
+
+#[test]
+fn percentiles_are_rounded_like_those_of_omb() {
+    let mut recorder = Recorder::default();
+    (1..=100).for_each(|value| recorder.record(value));
+    let mut histogram = Histogram::default();
+    histogram.add(&recorder.cut()).unwrap();
+    let expected: Vec<_> = (1..=100).map(|value| (value as f64, value)).collect();
+    assert_eq!(histogram.percentiles(), expected);
 }
 
 #[test]
@@ -182,6 +172,41 @@ fn garbage_is_refused_as_a_whole_and_never_panics() {
 }
 
 #[test]
+fn as_many_values_as_can_be_counted_are_no_trouble_and_more_are_refused() {
+    let of = |count| HistogramDelta::new([(0, count), (7, 1)].into_iter(), (0, 7, 7), (0, 0));
+    let mut histogram = Histogram::default();
+    assert_eq!(histogram.add(&of(MOST)), Err(DeltaError::TooMany));
+    histogram.add(&of(MOST - 3)).unwrap();
+    assert_eq!(histogram.add(&of(2)), Err(DeltaError::TooMany));
+    histogram.add(&of(1)).unwrap();
+    histogram.add_histogram(&histogram.clone());
+    assert_eq!(histogram.len(), MOST);
+    assert_eq!(histogram.quantiles([f64::NAN, -1.0, 0.0, 0.5]), [0; 4]);
+    assert_eq!(histogram.quantiles([1.0, f64::INFINITY]), [7, 7]);
+    assert_eq!(histogram.percentiles().last(), Some(&(100.0, 7)));
+}
+
+#[test]
+fn a_bucket_without_a_value_is_refused() {
+    let counts = [(5, 1), (6, 0)].into_iter();
+    let delta = HistogramDelta::new(counts, (5, 6, 5), (0, 0));
+    let mut histogram = Histogram::default();
+    assert_eq!(histogram.add(&delta), Err(DeltaError::Contradiction));
+}
+
+#[test]
+fn negative_times_leave_the_minimum_alone() {
+    let mut recorder = Recorder::default();
+    recorder.record(5);
+    let mut histogram = Histogram::default();
+    histogram.add(&recorder.cut()).unwrap();
+    recorder.record_signed(-1);
+    histogram.add(&recorder.cut()).unwrap();
+    let counted = (histogram.len(), histogram.min(), histogram.negative());
+    assert_eq!(counted, (1, 5, 1));
+}
+
+#[test]
 fn a_cleared_histogram_counts_from_zero() {
     let mut recorder = Recorder::default();
     recorder.record(5);
@@ -191,7 +216,7 @@ fn a_cleared_histogram_counts_from_zero() {
     histogram.add(&delta).unwrap();
     histogram.clear();
     histogram.add(&delta).unwrap();
-    assert_eq!(histogram.len(), 2);
+    assert_eq!(histogram.percentiles(), [(50.0, 5), (100.0, 5_000_000)]);
     let mut sum = Histogram::default();
     sum.add_histogram(&histogram);
     sum.add_histogram(&histogram);

@@ -27,8 +27,9 @@ pub struct Summary {
 
 impl From<&Histogram> for Summary {
     fn from(histogram: &Histogram) -> Self {
-        let [p50, p75, p95, p99, p999, p9999] = [0.5, 0.75, 0.95, 0.99, 0.999, 0.9999]
-            .map(|quantile| histogram.quantile(quantile) as f64);
+        let [p50, p75, p95, p99, p999, p9999] = histogram
+            .quantiles([0.5, 0.75, 0.95, 0.99, 0.999, 0.9999])
+            .map(|value| value as f64);
         Self {
             count: histogram.len(),
             avg: histogram.mean(),
