@@ -84,8 +84,6 @@ pub struct PhaseDelta {
     pub unknown: u64,
     /// Due within the phase, and never sent because the phase was over.
     pub unsent: u64,
-    /// Delivered, repeated deliveries included.
-    pub delivered: u64,
     /// Latencies of these messages.
     pub latencies: LatenciesDelta,
 }
@@ -98,7 +96,6 @@ impl PhaseDelta {
         self.failed += other.failed;
         self.unknown += other.unknown;
         self.unsent += other.unsent;
-        self.delivered += other.delivered;
         self.latencies.merge(&other.latencies);
     }
 }

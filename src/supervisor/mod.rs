@@ -117,7 +117,7 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
         options,
         id,
         started_unix_ms: jiff::Timestamp::now().as_millisecond(),
-        ended: None,
+        ended: false,
     };
     run.serve(&happenings)?;
     Ok(run.finish())
@@ -196,7 +196,7 @@ struct Supervisor {
     options: Options,
     id: RunId,
     started_unix_ms: i64,
-    ended: Option<()>,
+    ended: bool,
 }
 
 impl Supervisor {
@@ -204,7 +204,7 @@ impl Supervisor {
     fn serve(&mut self, happenings: &Receiver<Happening>) -> anyhow::Result<()> {
         let actions = self.machine.start(Instant::now());
         self.carry_out(actions)?;
-        while self.ended.is_none() {
+        while !self.ended {
             let event = match happenings.recv_timeout(TICK) {
                 Ok(happening) => self.processes.digest(happening),
                 Err(RecvTimeoutError::Timeout) => Some(Event::Tick),
@@ -238,7 +238,7 @@ impl Supervisor {
                     let run = self.report();
                     self.desk.result(&run);
                 }
-                Action::End => self.ended = Some(()),
+                Action::End => self.ended = true,
             }
         }
         Ok(())
@@ -266,7 +266,7 @@ impl Supervisor {
     /// Everything found so far.
     fn report(&mut self) -> Run {
         let mut notes = self.options.notes.clone();
-        notes.extend(self.machine.notes.iter().cloned());
+        notes.extend(self.machine.plan_notes().iter().cloned());
         let ledger = self.ledger();
         let processes = self.processes.records().to_vec();
         let tally = &mut self.machine.tally;

@@ -163,7 +163,6 @@ impl ConsumerBooks {
 
     #[inline]
     fn load(&mut self, stamp: &Stamp, phase: LoadPhase, message: &Incoming<'_>) {
-        self.cutter.counters.of_mut(phase).delivered += 1;
         let recorders = self.cutter.recorders.of_mut(phase);
         let now = self.now.0 as i64;
         recorders

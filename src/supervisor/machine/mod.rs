@@ -127,8 +127,6 @@ pub struct Machine {
     pub tally: Tally,
     /// How the run went so far.
     pub verdict: Verdict,
-    /// What a reader of the figures has to know.
-    pub notes: Vec<String>,
     phase: Phase,
     deadline: Instant,
     children: BTreeMap<(Role, u32), Child>,
@@ -160,7 +158,6 @@ impl Machine {
                 reason: None,
                 signal: None,
             },
-            notes: brief.plan.notes.clone(),
             phase: Phase::Connect,
             deadline: Instant::NEVER,
             children: BTreeMap::new(),
@@ -194,6 +191,11 @@ impl Machine {
     /// The workload, with the partitions that the topic of `--topic` really has.
     pub fn workload(&self) -> &Workload {
         &self.brief.workload
+    }
+
+    /// What a reader of the figures has to know of the plan.
+    pub fn plan_notes(&self) -> &[String] {
+        &self.brief.plan.notes
     }
 
     /// Names of the groups, by number of the subscription.

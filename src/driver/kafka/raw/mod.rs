@@ -132,14 +132,13 @@ impl Complaints {
 /// Served by our polls. `opaque` points to a struct that begins with [`Complaints`].
 unsafe extern "C" fn on_error(
     _: *mut sys::rd_kafka_t,
-    error: c_int,
+    _: c_int,
     reason: *const c_char,
     opaque: *mut c_void,
 ) {
     // SAFETY: the opaque pointer outlives the client, and its structs are `repr(C)` with the
     // complaints first; no other reference to them is live inside a poll.
     let complaints = unsafe { &mut *opaque.cast::<Complaints>() };
-    let _ = error;
     complaints.add(from_c(reason));
 }
 
