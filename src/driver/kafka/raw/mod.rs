@@ -12,6 +12,7 @@
 
 pub mod consumer;
 mod groups;
+mod memory;
 pub mod producer;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -38,6 +39,7 @@ struct Conf(*mut sys::rd_kafka_conf_t);
 
 impl Conf {
     fn new(settings: &[(String, String)]) -> Result<Self, DriverError> {
+        memory::keep();
         // SAFETY: no arguments; the object is owned by `Conf` until a client takes it.
         let mut conf = Self(unsafe { sys::rd_kafka_conf_new() });
         for (key, value) in settings {
