@@ -269,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn offsets_that_nobody_has_are_read_over() {
+        let mut fixture = Fixture::new();
+        fixture.append(2, None).unwrap();
+        fixture.log.skip(3);
+        assert_eq!(fixture.log.read(3, 100, true), Ok(Records::default()));
+        assert_eq!(fixture.append(1, None), Ok(5));
+        assert_eq!(offsets(&fixture.log.read(3, 100, true).unwrap()), [5]);
+        assert_eq!(offsets(&fixture.log.read(0, 10_000, true).unwrap()), [0, 5]);
+    }
+
+    #[test]
     fn a_batch_sent_again_gets_its_first_offset_and_is_there_once() {
         let mut fixture = Fixture::new();
         let sequence = |first| {
