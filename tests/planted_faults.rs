@@ -123,7 +123,7 @@ fn faults_of_every_kind_are_told_apart_however_messages_travel() {
 #[test]
 fn an_older_offset_than_was_committed_is_a_redelivery() {
     let told = Lying {
-        faults: &["rewind:at=600,by=70"],
+        faults: &["rewind:at=300,by=70"],
         ..Lying::default()
     }
     .run(0);

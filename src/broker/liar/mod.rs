@@ -239,12 +239,11 @@ impl Liar {
         let topics = self.topics.borrow();
         let mut rest = Vec::new();
         for (index, fault) in self.faults.iter().enumerate() {
-            let mut concerned = topics.values().filter(|topic| fault.is_for(topic.number));
-            let left = concerned.try_fold(false, |_, topic| match topic.left.get(index) {
-                Some(0) => Some(true),
-                _ => None,
-            });
-            if left != Some(true) {
+            let mut seen = topics
+                .values()
+                .filter(|t| fault.is_for(t.number))
+                .peekable();
+            if seen.peek().is_none() || !seen.all(|topic| topic.has_had(index, fault)) {
                 rest.push(format!("not planted, or not in whole: {fault}"));
             }
         }
@@ -273,6 +272,13 @@ impl Topic {
             held: HashMap::new(),
             rewind: None,
         }
+    }
+
+    /// Whether a fault has happened here as often as it should.
+    fn has_had(&self, index: usize, fault: &Fault) -> bool {
+        let went_back = self.rewind.as_ref().is_some_and(|it| !it.done.is_empty());
+        let due = self.left.get(index) == Some(&0);
+        due && (went_back || !matches!(fault.kind, Kind::Rewind(_)))
     }
 }
 

@@ -257,6 +257,7 @@ fn every_group_is_sent_back_once_in_each_partition() {
     assert!(!liar.calls_back(TOPIC, "a"));
     assert_eq!(committed("a", 0), 100);
     assert_eq!(liar.plan(TOPIC, 0, &batch(&[1])).unwrap().instead, None);
+    assert_eq!(liar.rest().len(), 1, "nobody has gone back yet");
     assert!(liar.calls_back(TOPIC, "a") && liar.calls_back(TOPIC, "b"));
     assert!(!liar.calls_back("test-topic-1-00c0ffee", "a"));
     assert_eq!(
@@ -265,4 +266,5 @@ fn every_group_is_sent_back_once_in_each_partition() {
     );
     assert!(!liar.calls_back(TOPIC, "a") && liar.calls_back(TOPIC, "b"));
     assert_eq!(liar.committed(TOPIC, 0, "b", 50), 0);
+    assert_eq!(liar.rest(), Vec::<String>::new());
 }
