@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::broker::Fault;
 use crate::config::{Overrides, parse_count, parse_duration, parse_memory, parse_rate, parse_size};
 
 pub use broker::broker;
@@ -189,6 +190,10 @@ pub struct BrokerArgs {
     /// Memory for messages, such as 512MiB; a quarter of the machine's by default.
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
+
+    /// What to plant, for tests: see `broker::liar`. Repeatable.
+    #[arg(long, value_name = "SPEC", hide = true, conflicts_with = "socket")]
+    pub fault: Vec<Fault>,
 
     /// The supervisor's socket, where one started this broker: it says the rest.
     #[arg(long, value_name = "PATH", hide = true)]

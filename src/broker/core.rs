@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::liar::Liar;
 use super::memory::{self, Memory};
 use super::notices::Notices;
 use super::state::State;
@@ -26,17 +27,20 @@ pub struct Core {
     pub state: RefCell<State>,
     /// The memory that all logs share.
     pub memory: Memory,
+    /// What is planted in it, in a test.
+    pub liar: Option<Liar>,
     notices: RefCell<Notices>,
     changed: Notify,
 }
 
 impl Core {
     /// A broker that knows nothing yet.
-    pub fn new(address: SocketAddr, memory: Memory, notices: Notices) -> Core {
+    pub fn new(address: SocketAddr, memory: Memory, notices: Notices, liar: Option<Liar>) -> Core {
         Core {
             address,
             state: RefCell::default(),
             memory,
+            liar,
             notices: RefCell::new(notices),
             changed: Notify::new(),
         }
@@ -82,6 +86,12 @@ impl Core {
         self.notices
             .borrow_mut()
             .dropped(&mut self.state.borrow_mut(), last, now);
+    }
+
+    /// Says what was planted, or wasn't.
+    pub fn tell(&self, lines: Vec<String>) {
+        let notices = self.notices.borrow();
+        lines.into_iter().for_each(|line| notices.say(line));
     }
 
     /// Does what is due in the groups, when it is due; never returns.

@@ -66,13 +66,36 @@ impl Log {
         room: OwnedSemaphorePermit,
         age: u64,
     ) -> Result<i64, ResponseError> {
-        let first = self.end;
-        if let Some(sequence) = batch.sequence {
-            if let Verdict::Duplicate(offset) = self.producers.judge(sequence, batch.records)? {
-                return Ok(offset);
-            }
-            self.producers.appended(sequence, batch.records, first);
+        match self.claim(batch)? {
+            Verdict::Append => Ok(self.store(batch, bytes, room, age)),
+            Verdict::Duplicate(offset) => Ok(offset),
         }
+    }
+
+    /// Judges a batch and, if it is to be appended, remembers it as if it were.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn claim(&mut self, batch: &Batch) -> Result<Verdict, ResponseError> {
+        let Some(sequence) = batch.sequence else {
+            return Ok(Verdict::Append);
+        };
+        let verdict = self.producers.judge(sequence, batch.records)?;
+        if verdict == Verdict::Append {
+            self.producers.appended(sequence, batch.records, self.end);
+        }
+        Ok(verdict)
+    }
+
+    /// Stores a batch at the end, whoever sent it, and wakes who waits for it; its first offset.
+    pub fn store(
+        &mut self,
+        batch: &Batch,
+        bytes: &[u8],
+        room: OwnedSemaphorePermit,
+        age: u64,
+    ) -> i64 {
+        let first = self.end;
         self.end += i64::from(batch.records);
         self.batches.push_back(Stored {
             first,
@@ -83,7 +106,12 @@ impl Log {
             room,
         });
         self.wake();
-        Ok(first)
+        first
+    }
+
+    /// Gives offsets to nobody, as if what they had was compacted away.
+    pub fn skip(&mut self, offsets: i64) {
+        self.end += offsets;
     }
 
     /// The batches from the one that has `offset`, as many as fit in `most` bytes. Where `one` is
@@ -238,6 +266,17 @@ mod tests {
         assert_eq!(offsets(&log.read(4, 100, true).unwrap()), [3]);
         assert_eq!(log.read(6, 100, true), Ok(Records::default()));
         assert_eq!(log.read(7, 100, true), Err(ResponseError::OffsetOutOfRange));
+    }
+
+    #[test]
+    fn offsets_that_nobody_has_are_read_over() {
+        let mut fixture = Fixture::new();
+        fixture.append(2, None).unwrap();
+        fixture.log.skip(3);
+        assert_eq!(fixture.log.read(3, 100, true), Ok(Records::default()));
+        assert_eq!(fixture.append(1, None), Ok(5));
+        assert_eq!(offsets(&fixture.log.read(3, 100, true).unwrap()), [5]);
+        assert_eq!(offsets(&fixture.log.read(0, 10_000, true).unwrap()), [0, 5]);
     }
 
     #[test]

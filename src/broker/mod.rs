@@ -9,6 +9,7 @@ mod connection;
 mod core;
 mod groups;
 mod handlers;
+mod liar;
 mod log;
 mod memory;
 mod notices;
@@ -29,8 +30,11 @@ use thiserror::Error;
 use tokio::task::LocalSet;
 
 use self::core::Core;
+use self::liar::Liar;
 use self::memory::Memory;
 use self::notices::Notices;
+
+pub use self::liar::Fault;
 
 /// The memory that the logs get at most, where nothing else is said.
 const MEMORY: u64 = 1 << 30;
@@ -48,6 +52,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// How many bytes of messages it keeps, in all topics together.
     pub memory: u64,
+    /// What is planted in it, in a test.
+    pub faults: Vec<Fault>,
 }
 
 impl Default for Options {
@@ -56,6 +62,7 @@ impl Default for Options {
         Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             memory: MEMORY.min(machine_memory() / 4).max(LEAST_MEMORY),
+            faults: Vec::new(),
         }
     }
 }
@@ -98,6 +105,7 @@ pub struct Broker {
     listener: TcpListener,
     address: SocketAddr,
     memory: u64,
+    liar: Option<Liar>,
 }
 
 impl Broker {
@@ -127,6 +135,7 @@ impl Broker {
             listener,
             address,
             memory: options.memory,
+            liar: Liar::new(&options.faults),
         })
     }
 
@@ -151,7 +160,8 @@ impl Broker {
             .build()
             .map_err(BrokerError::Serve)?;
         let notices = Notices::new(notices, self.memory, Instant::now());
-        let core = Rc::new(Core::new(self.address, Memory::new(self.memory), notices));
+        let memory = Memory::new(self.memory);
+        let core = Rc::new(Core::new(self.address, memory, notices, self.liar));
         let tasks = LocalSet::new();
         let served = tasks.block_on(&runtime, async {
             let listener = tokio::net::TcpListener::from_std(self.listener)?;
@@ -165,6 +175,7 @@ impl Broker {
         });
         drop(tasks);
         core.tell_dropped(true);
+        core.tell(core.liar.as_ref().map(Liar::rest).unwrap_or_default());
         served.map_err(BrokerError::Serve)
     }
 }

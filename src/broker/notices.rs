@@ -94,7 +94,8 @@ impl Notices {
         self.dropped.retain(|_, said| now < *said + PAUSE);
     }
 
-    fn say(&self, notice: String) {
+    /// Says this, now.
+    pub fn say(&self, notice: String) {
         tracing::info!("{notice}");
         if let Err(unheard) = self.to.send(notice) {
             tracing::debug!("nobody listens to notices: {unheard}");

@@ -30,6 +30,7 @@ pub fn child(seat: &Seat) -> anyhow::Result<()> {
     let broker = Broker::bind(&Options {
         listen: assignment.listen,
         memory,
+        ..default
     })?;
     connection
         .send(&FromChild::Listening(broker.address()))
@@ -74,6 +75,9 @@ pub fn alone(options: &Options) -> anyhow::Result<()> {
         "embedded broker at {}, {mebibytes} MiB for messages; Ctrl-C stops it and forgets them",
         broker.address()
     ));
+    for fault in &options.faults {
+        say(&format!("for tests only, this broker lies: {fault}"));
+    }
     serve(broker, stopped, |line| say(&line))
 }
 

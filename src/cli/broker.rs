@@ -24,7 +24,11 @@ pub fn broker(args: &BrokerArgs) -> u8 {
                 }
             };
             let memory = args.memory.unwrap_or_else(|| Options::default().memory);
-            role::alone(&Options { listen, memory })
+            role::alone(&Options {
+                listen,
+                memory,
+                faults: args.fault.clone(),
+            })
         }
     };
     match served {

@@ -98,6 +98,16 @@ impl Stamp {
     }
 }
 
+/// Whose load message begins with these bytes, of whichever run; `None` for anything else.
+pub fn stream_of_load(from: &[u8]) -> Option<StreamId> {
+    let run = Run {
+        id: number::<4>(from.get(2..6)?) as u32,
+        epoch: Instant::default(),
+    };
+    let stamp = Stamp::read(&run, from)?;
+    (stamp.kind != Kind::Probe).then_some(stamp.stream)
+}
+
 /// A big-endian number of `N` ≤ 8 bytes.
 #[inline]
 fn number<const N: usize>(bytes: &[u8]) -> u64 {
@@ -152,6 +162,19 @@ mod tests {
         stamp(1, 5, MAX_48 + 9, Kind::Probe).write(&RUN, &mut bytes);
         let read = Stamp::read(&RUN, &bytes).map(|s| s.sent.nanos_since(s.due));
         assert_eq!(read, Some(MAX_48));
+    }
+
+    #[test]
+    fn load_of_any_run_is_told_from_probes_and_from_messages_of_others() {
+        let mut bytes = [0; LEN];
+        let load = stamp(1, 5, 9, Kind::Load(LoadPhase::WarmUp));
+        load.write(&RUN, &mut bytes);
+        assert_eq!(stream_of_load(&bytes), Some(load.stream));
+        assert_eq!(stream_of_load(&bytes[..LEN - 1]), None);
+        stamp(1, 5, 9, Kind::Probe).write(&RUN, &mut bytes);
+        assert_eq!(stream_of_load(&bytes), None);
+        assert_eq!(stream_of_load(b"xy"), None);
+        assert_eq!(stream_of_load(&[0; LEN]), None);
     }
 
     #[test]

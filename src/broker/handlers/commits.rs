@@ -17,6 +17,7 @@ use super::cluster::topic_name;
 use super::code;
 use crate::broker::core::Core;
 use crate::broker::groups::{Committed, Group};
+use crate::broker::liar::Liar;
 use crate::broker::state::State;
 
 /// Commits the offsets of a group.
@@ -98,7 +99,31 @@ pub fn fetch(core: &Core, request: OffsetFetchRequest) -> OffsetFetchResponse {
             .collect(),
         None => group.map(everything).unwrap_or_default(),
     };
+    let topics = match &core.liar {
+        Some(liar) => older(liar, &request.group_id, topics),
+        None => topics,
+    };
     OffsetFetchResponse::default().with_topics(topics)
+}
+
+/// What the liar makes of the offsets that a group has committed.
+fn older(
+    liar: &Liar,
+    group: &str,
+    mut topics: Vec<OffsetFetchResponseTopic>,
+) -> Vec<OffsetFetchResponseTopic> {
+    for topic in &mut topics {
+        let committed = |one: &&mut OffsetFetchResponsePartition| one.committed_offset >= 0;
+        for one in topic.partitions.iter_mut().filter(committed) {
+            one.committed_offset = liar.committed(
+                &topic.name,
+                one.partition_index,
+                group,
+                one.committed_offset,
+            );
+        }
+    }
+    topics
 }
 
 fn everything(group: &Group) -> Vec<OffsetFetchResponseTopic> {

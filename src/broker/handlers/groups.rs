@@ -23,6 +23,7 @@ use crate::broker::connection::Client;
 use crate::broker::core::Core;
 use crate::broker::groups::member::{Answer, Join, Joined, Joining, Member};
 use crate::broker::groups::{Group, Phase};
+use crate::broker::liar::Liar;
 use crate::broker::wire::Head;
 
 /// From this version on, a new member is given its id first and joins with it.
@@ -153,7 +154,24 @@ pub fn heartbeat(core: &Core, request: &HeartbeatRequest) -> HeartbeatResponse {
     let heard = with(core, &request.group_id, |group| {
         group.heartbeat(&request.member_id, request.generation_id, Instant::now())
     });
+    let heard = match &core.liar {
+        Some(liar) if called_back(core, liar, &request.group_id) => {
+            heard.and(Err(ResponseError::RebalanceInProgress))
+        }
+        _ => heard,
+    };
     HeartbeatResponse::default().with_error_code(code(&heard))
+}
+
+/// Whether the liar wants a group to join again.
+fn called_back(core: &Core, liar: &Liar, group: &str) -> bool {
+    let state = core.state.borrow();
+    let reads = |topic: &str| {
+        let mut readers = state.groups.readers(topic).into_iter();
+        readers.any(|(reader, _)| reader == group)
+    };
+    let mut topics = state.topics.keys();
+    topics.any(|topic| liar.calls_back(topic, group) && reads(topic))
 }
 
 /// Lets members go.

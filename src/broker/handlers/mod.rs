@@ -5,6 +5,7 @@ mod commits;
 mod configs;
 mod fetch;
 mod groups;
+mod lie;
 mod offsets;
 mod partitions;
 mod produce;

@@ -10,17 +10,18 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::{
     InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, ProducerId,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Answer, one};
+use super::{Answer, lie, one};
 use crate::broker::batch::Batch;
 use crate::broker::connection::Client;
 use crate::broker::core::Core;
 use crate::broker::wire::{self, Fault, Head};
 
 /// Where a batch went.
-struct Placed {
-    offset: i64,
-    start: i64,
+pub(super) struct Placed {
+    pub offset: i64,
+    pub start: i64,
 }
 
 /// Appends the batches of a request.
@@ -82,25 +83,43 @@ async fn append(
         return Err(ResponseError::MessageTooLarge);
     }
     let batch = Batch::check(&records)?;
-    let charge = core
-        .memory
-        .charge(records.len())
-        .ok_or(ResponseError::MessageTooLarge)?;
-    let room = core
-        .room(charge)
-        .await
-        .ok_or(ResponseError::KafkaStorageError)?;
+    match &core.liar {
+        None => store(core, topic, partition, &batch, &records).await,
+        Some(liar) => lie::append(core, liar, topic, partition, &batch, &records).await,
+    }
+}
+
+/// Stores a sound batch.
+pub(super) async fn store(
+    core: &Core,
+    topic: &str,
+    partition: i32,
+    batch: &Batch,
+    records: &Bytes,
+) -> Result<Placed, ResponseError> {
+    let room = room(core, records).await?;
     let mut state = core.state.borrow_mut();
     let age = state.next_age();
     // The topic may have been deleted while there was no room.
     let log = state
         .partition(topic, partition)
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let offset = log.append(&batch, &records, room, age)?;
+    let offset = log.append(batch, records, room, age)?;
     Ok(Placed {
         offset,
         start: log.start(),
     })
+}
+
+/// Room for a batch in memory.
+pub(super) async fn room(core: &Core, batch: &[u8]) -> Result<OwnedSemaphorePermit, ResponseError> {
+    let charge = core
+        .memory
+        .charge(batch.len())
+        .ok_or(ResponseError::MessageTooLarge)?;
+    core.room(charge)
+        .await
+        .ok_or(ResponseError::KafkaStorageError)
 }
 
 fn answer(partition: i32, placed: Result<Placed, ResponseError>) -> PartitionProduceResponse {

@@ -32,7 +32,7 @@ impl Fixture {
     pub fn new() -> Fixture {
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         let notices = Notices::new(channel().0, 1 << 20, Instant::now());
-        let core = Core::new(address, Memory::new(1 << 20), notices);
+        let core = Core::new(address, Memory::new(1 << 20), notices, None);
         core.state
             .borrow_mut()
             .topics
