@@ -46,6 +46,8 @@ pub struct Plan {
     pub consumers: Vec<Vec<ConsumerClient>>,
     /// Subscriptions that each message goes to.
     pub subscriptions_per_topic: u32,
+    /// There is a processor for each client, so that producers may be awake before a message is due.
+    pub may_spin: bool,
     /// What a reader of the figures has to know.
     pub notes: Vec<String>,
 }
@@ -81,10 +83,12 @@ impl Plan {
                 ));
             }
         }
+        let may_spin = producers.len() + consumers.len() <= cores;
         Self {
             topics,
             groups,
             subscribed,
+            may_spin,
             producers: deal(producers, producer_processes),
             consumers: deal(consumers, consumer_processes),
             subscriptions_per_topic: workload.subscriptions_per_topic,

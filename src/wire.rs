@@ -111,6 +111,8 @@ pub struct ProducerAssignment {
     pub payload: Payload,
     /// How messages get their keys.
     pub keys: KeyDistributor,
+    /// Clients may be awake before a message is due.
+    pub may_spin: bool,
 }
 
 /// What one consumer thread does.

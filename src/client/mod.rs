@@ -7,6 +7,7 @@
 pub mod consume;
 pub mod cutter;
 pub mod mailbox;
+pub mod nap;
 pub mod pacing;
 pub mod payload;
 pub mod produce;

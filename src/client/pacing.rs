@@ -53,6 +53,12 @@ impl Pace {
         self.next += 1;
     }
 
+    /// Nanoseconds between two messages.
+    #[inline]
+    pub fn gap(&self) -> u64 {
+        self.nanos_per_message as u64
+    }
+
     /// The instant at which the segment ends, however many messages are left.
     #[inline]
     pub fn end(&self) -> Instant {

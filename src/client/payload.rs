@@ -49,9 +49,9 @@ impl Payloads {
         &mut self.pool[self.next]
     }
 
-    /// Whether the stamp fits into payloads of this size; it travels as a header otherwise.
-    pub fn hold_stamp(size: usize) -> bool {
-        size >= stamp::LEN
+    /// Whether the stamp fits into each payload; it travels as a header otherwise.
+    pub fn hold_stamp(&self) -> bool {
+        self.pool.iter().all(|payload| payload.len() >= stamp::LEN)
     }
 }
 

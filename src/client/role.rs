@@ -12,6 +12,7 @@ use super::consume::ConsumeLoop;
 use super::consume::books::ConsumerBooks;
 use super::cutter::Cutter;
 use super::mailbox::{Inbox, Mailbox, mailbox};
+use super::nap::Nap;
 use super::payload::{Keys, Payloads};
 use super::produce::ProduceLoop;
 use super::produce::books::ProducerBooks;
@@ -123,7 +124,7 @@ fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Client
         let cutter = Cutter::new(number as u32, voice.clone());
         let books = ProducerBooks::new(client, seat.incarnation, run, cutter, published);
         let keys = Keys::new(assignment.keys);
-        let size = assignment.message_size;
+        let nap = Nap::new(assignment.may_spin);
         let (driver, client, voice) = (driver.clone(), client.clone(), voice.clone());
         client_thread("producer", number, voice, move || {
             let topics = names(&client.topics);
@@ -132,7 +133,7 @@ fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Client
                 topics: &topics,
                 wake: inbox.descriptor(),
             })?;
-            ProduceLoop::new(client, producer, inbox, books, payloads, keys, size).run();
+            ProduceLoop::new(client, producer, inbox, books, payloads, keys, nap).run();
             Ok(())
         })?;
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::client::Command;
 use crate::client::mailbox::Inbox;
+use crate::client::nap::Nap;
 use crate::client::pacing::Pace;
 use crate::client::payload::{Keys, Payloads};
 use crate::client::report::FromClient;
@@ -41,6 +42,7 @@ pub struct ProduceLoop<P> {
     stamp_in_payload: bool,
     /// Segments still to come, the current one last.
     paces: Vec<Pace>,
+    nap: Nap,
     /// Which stream sends next.
     turn: usize,
     /// A schedule was given and its end not yet told.
@@ -56,11 +58,11 @@ impl<P: Producer> ProduceLoop<P> {
         books: ProducerBooks,
         payloads: Payloads,
         keys: Keys,
-        message_size: usize,
+        nap: Nap,
     ) -> Self {
         Self {
             run: books.run(),
-            stamp_in_payload: Payloads::hold_stamp(message_size),
+            stamp_in_payload: payloads.hold_stamp(),
             client,
             producer,
             inbox,
@@ -68,6 +70,7 @@ impl<P: Producer> ProduceLoop<P> {
             payloads,
             keys,
             paces: Vec::new(),
+            nap,
             turn: 0,
             load_open: false,
         }
@@ -92,7 +95,8 @@ impl<P: Producer> ProduceLoop<P> {
             }
             match self.next_due(now) {
                 Some(due) if due <= now => self.burst(),
-                due => self.poll(due.unwrap_or(Instant::NEVER)),
+                Some(due) => self.wait(due, now),
+                None => self.poll(Instant::NEVER),
             }
         }
     }
@@ -178,6 +182,14 @@ impl<P: Producer> ProduceLoop<P> {
             };
         }
         self.poll(Instant::default());
+    }
+
+    /// Serves outcomes until a message is due, or shortly before.
+    fn wait(&mut self, due: Instant, now: Instant) {
+        let gap = self.paces.last().map_or(0, Pace::gap);
+        let until = self.nap.until(due, gap, now).min(self.books.next_cut());
+        self.poll(until);
+        self.nap.woke(until, Instant::now());
     }
 
     /// Serves outcomes until `until` or the next cut.

@@ -44,6 +44,7 @@ impl Machine {
                 message_size: self.brief.workload.message_size,
                 payload: self.brief.workload.payload.clone(),
                 keys: self.brief.workload.keys,
+                may_spin: plan.may_spin,
             })),
             Role::Consumer => ToChild::Consume(Box::new(ConsumerAssignment {
                 context,
