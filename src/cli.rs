@@ -170,6 +170,12 @@ pub struct RunArgs {
     /// Samples as JSON lines, written while the run goes on [default: beside the result].
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub samples: Option<PathBuf>,
+
+    /// All latencies over time as a histogram log, for HdrHistogram's tools [default: beside the
+    /// result].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
+          help_heading = "Output")]
+    pub hlog: Option<Option<PathBuf>>,
 }
 
 /// Options of `omb check`.

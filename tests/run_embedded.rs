@@ -3,7 +3,11 @@
 #[macro_use]
 mod common;
 
-use common::{Broker, Run, omb, workload};
+use base64::Engine;
+use common::{Broker, Run, count, omb, workload};
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use nix::sys::signal::Signal;
 
 const BROKER: Broker = Broker::Embedded;
@@ -93,4 +97,40 @@ fn the_help_names_the_exit_codes() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("128 + n"), "{args:?}: {text}");
     }
+}
+
+#[test]
+fn a_histogram_log_has_every_value_of_the_measured_phase() {
+    let mut run = Run::start(
+        &BROKER,
+        &[("testDuration", "2s"), ("reportPeriod", "1s")],
+        &["--hlog=periods.hlog"],
+    );
+    run.finish_with(0);
+    let log = std::fs::read(run.directory.path().join("periods.hlog")).unwrap();
+    let mut acknowledged = 0;
+    let mut periods = 0;
+    for entry in IntervalLogIterator::new(&log) {
+        let Ok(LogEntry::Interval(line)) = entry else {
+            continue;
+        };
+        if line.tag().unwrap().as_str() == "publishLatency" {
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(line.encoded_histogram())
+                .unwrap();
+            let histogram = Deserializer::new().deserialize(&mut &bytes[..]);
+            acknowledged += histogram.map(|h: Histogram<u64>| h.len()).unwrap();
+            periods += 1;
+        }
+    }
+    let result = run.result();
+    let measured = count(&result["omb"]["acknowledged"]);
+    assert_eq!((acknowledged, periods), (measured, 2));
+}
+
+#[test]
+fn a_histogram_log_beside_stdout_needs_a_name() {
+    let mut run = Run::start(&BROKER, &[], &["-o", "-", "--hlog"]);
+    run.finish_with(2);
+    run.wait_for_stderr("--hlog=FILE");
 }

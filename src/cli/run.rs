@@ -33,6 +33,7 @@ pub fn run(args: RunArgs) -> u8 {
         notes: settled.kafka.notes,
         output: args.output,
         samples: args.samples,
+        hlog: args.hlog,
     };
     match supervisor::run(options) {
         Ok(ended) => ended.code(),

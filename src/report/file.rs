@@ -18,16 +18,17 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Samples go beside the result: `X.json` → `X.samples.jsonl`. None beside stdout.
-    pub fn samples(&self) -> Option<PathBuf> {
+    /// What goes beside the result: `X.json` → `X.EXTENSION`. None beside stdout.
+    pub fn beside(&self, extension: &str) -> Option<PathBuf> {
         match self {
             Self::Stdout => None,
             Self::File(path) if is_special(path) => None,
             Self::File(path) => Some(match path.extension() {
-                Some(json) if json == "json" => path.with_extension("samples.jsonl"),
+                Some(json) if json == "json" => path.with_extension(extension),
                 _ => {
                     let mut name = path.clone().into_os_string();
-                    name.push(".samples.jsonl");
+                    name.push(".");
+                    name.push(extension);
                     name.into()
                 }
             }),
@@ -247,10 +248,10 @@ mod tests {
 
     #[test]
     fn samples_lie_beside_the_result() {
-        let beside = |path: &str| Destination::File(path.into()).samples();
+        let beside = |path: &str| Destination::File(path.into()).beside("samples.jsonl");
         assert_eq!(beside("out/X.json"), Some("out/X.samples.jsonl".into()));
         assert_eq!(beside("X"), Some("X.samples.jsonl".into()));
         assert_eq!(beside("/dev/null"), None);
-        assert_eq!(Destination::Stdout.samples(), None);
+        assert_eq!(Destination::Stdout.beside("hlog"), None);
     }
 }

@@ -3,6 +3,7 @@
 //! The types here are what the supervisor hands over; each writer turns them into its own form.
 
 pub mod file;
+pub mod hlog;
 mod numbers;
 pub mod result;
 pub mod samples;

@@ -4,6 +4,8 @@
 //! Adding deltas gives exactly the counts of one HdrHistogram of all samples, and beyond that the
 //! exact mean, minimum and maximum. A delta may come off a socket: adding one never panics.
 
+use std::borrow::Cow;
+
 use hdrhistogram::Histogram as Counts;
 use serde::{Deserialize, Serialize};
 
@@ -205,6 +207,14 @@ impl Histogram {
             }
         }
         Ok(())
+    }
+
+    /// The counts alone, as other programs know them.
+    pub fn counts(&self) -> Cow<'_, Counts<u64>> {
+        match &self.counts {
+            Some(counts) => Cow::Borrowed(counts),
+            None => Cow::Owned(no_counts()),
+        }
     }
 
     /// Adds another histogram's counts; does nothing if together they are too many to be true.

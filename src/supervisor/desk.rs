@@ -5,15 +5,18 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 
 use super::Options;
 use super::tally::Tally;
+use crate::clock::Instant;
 use crate::config::{Driver, System, Workload};
 use crate::plan::{Plan, RunId};
 use crate::report::file::{Destination, default_name, probe_writable};
+use crate::report::hlog::{IntervalLog, LoggedPeriod};
 use crate::report::samples::{Children, Head, Samples};
 use crate::report::terminal::{Banner, LiveContext, Screen, banner, summary};
 use crate::report::{Interval, Run};
@@ -25,6 +28,7 @@ pub struct Desk {
     screen: Screen<io::Stderr>,
     destination: Destination,
     samples: Option<Samples<File>>,
+    hlog: Option<IntervalLog<File>>,
     /// Something could not be written.
     broken: bool,
 }
@@ -45,13 +49,14 @@ impl Desk {
             ))),
         };
         destination.probe().map_err(|error| anyhow!("-o {error}"))?;
-        let samples = options.samples.clone().or_else(|| destination.samples());
-        let samples = match samples {
-            Some(path) => {
-                probe_writable(&path).map_err(|error| anyhow!("--samples {error}"))?;
-                let samples = Samples::create(&path);
-                Some(samples.map_err(|error| anyhow!("--samples {}: {error}", path.display()))?)
-            }
+        let samples = options.samples.clone();
+        let samples = samples.or_else(|| destination.beside("samples.jsonl"));
+        let samples = open("--samples", samples, Samples::create)?;
+        let hlog = match &options.hlog {
+            Some(path) => match path.clone().or_else(|| destination.beside("hlog")) {
+                None => bail!("--hlog: there is no result file to put it beside: give --hlog=FILE"),
+                path => open("--hlog", path, IntervalLog::create)?,
+            },
             None => None,
         };
         let screen = Screen::stderr();
@@ -60,6 +65,7 @@ impl Desk {
             screen,
             destination,
             samples,
+            hlog,
             broken: false,
         })
     }
@@ -112,6 +118,21 @@ impl Desk {
         self.screen.say(&format!("omb: {text}"));
     }
 
+    /// Stores periods of the measured phase that began at `began`, with all their values.
+    pub fn log(&mut self, began: Instant, periods: &[LoggedPeriod]) {
+        let began = SystemTime::now() - Duration::from_nanos(Instant::now().nanos_since(began));
+        for period in periods {
+            if let Some(log) = &mut self.hlog
+                && let Err(error) = log.period(&self.run, began, period)
+            {
+                self.hlog = None;
+                self.complain(&format!(
+                    "the histogram log can't be written any more: {error}"
+                ));
+            }
+        }
+    }
+
     /// Writes the result as it is so far; stdout gets it only once, at the end.
     pub fn result(&mut self, run: &Run) {
         if self.destination != Destination::Stdout {
@@ -160,6 +181,18 @@ impl Desk {
             Destination::File(path) => path.display().to_string(),
         }
     }
+}
+
+/// Opens a file that is written while the run goes on.
+fn open<T>(
+    option: &str,
+    path: Option<PathBuf>,
+    create: impl FnOnce(&Path) -> io::Result<T>,
+) -> anyhow::Result<Option<T>> {
+    let Some(path) = path else { return Ok(None) };
+    probe_writable(&path).map_err(|error| anyhow!("{option} {error}"))?;
+    let opened = create(&path).map_err(|error| anyhow!("{option} {}: {error}", path.display()))?;
+    Ok(Some(opened))
 }
 
 /// Where the broker is, for people.

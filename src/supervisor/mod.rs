@@ -58,6 +58,8 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// `--samples`: where samples go.
     pub samples: Option<PathBuf>,
+    /// `--hlog`: a histogram log is wanted, and where; `Some(None)` is beside the result.
+    pub hlog: Option<Option<PathBuf>>,
 }
 
 /// How a run ended, for the process's exit code.
@@ -110,8 +112,10 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
     let processes = Processes::open(&directory.path().join("s"), sender)?;
     desk.begin(&options, &plan);
     let brief = brief(&options, plan, id, directory.path().to_owned());
+    let mut machine = Machine::new(brief);
+    machine.tally.log_periods = options.hlog.is_some();
     let mut run = Supervisor {
-        machine: Machine::new(brief),
+        machine,
         processes,
         desk,
         options,
@@ -232,6 +236,7 @@ impl Supervisor {
                 Action::Second(second, phase) => {
                     self.desk
                         .second(&second, phase.name(), self.machine.children());
+                    self.log_periods();
                 }
                 Action::Say(text) => self.desk.say(&text),
                 Action::Result => {
@@ -279,6 +284,7 @@ impl Supervisor {
             notes.push(format!("errors of producers: {}", errors.join(", ")));
         }
         let (periods, total, latencies) = desk::figures(tally, &self.options.workload);
+        self.log_periods();
         Run {
             id: self.id.to_string(),
             workload: self.machine.workload().clone(),
@@ -294,6 +300,13 @@ impl Supervisor {
             restarts: self.machine.restarts(),
             started_unix_ms: self.started_unix_ms,
             ledger,
+        }
+    }
+
+    fn log_periods(&mut self) {
+        if let Some(periods) = &mut self.machine.tally.periods {
+            let (began, logged) = periods.logged();
+            self.desk.log(began, &logged);
         }
     }
 

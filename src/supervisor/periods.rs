@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::config::Workload;
+use crate::report::hlog::LoggedPeriod;
 use crate::report::{Counters, Interval};
 use crate::stats::delta::{Grid, LOAD_PHASES, LoadPhase, SLOT, Slot, SlotDelta};
 use crate::stats::latencies::Latencies;
@@ -99,6 +100,8 @@ pub struct Periods {
     open: BTreeMap<usize, Bucket>,
     finished: Vec<Interval>,
     total: Bucket,
+    /// Finished periods with their histograms, if somebody wants them.
+    logged: Option<Vec<LoggedPeriod>>,
     /// Backlog at the end of the seconds shown, and of the periods finished.
     backlog_shown: i64,
     backlog_finished: i64,
@@ -119,11 +122,23 @@ impl Periods {
             open: BTreeMap::new(),
             finished: Vec::new(),
             total: Bucket::default(),
+            logged: None,
             backlog_shown: 0,
             backlog_finished: 0,
             first_received: None,
             unsent: 0,
         }
+    }
+
+    /// Keeps the histograms of periods that end from now on for [`Periods::logged`].
+    pub fn log(&mut self) {
+        self.logged = Some(Vec::new());
+    }
+
+    /// Takes the periods that ended since the last call, and says when the measured phase began.
+    pub fn logged(&mut self) -> (Instant, Vec<LoggedPeriod>) {
+        let logged = self.logged.as_mut().map(std::mem::take);
+        (self.grid.start(Slot(0)), logged.unwrap_or_default())
     }
 
     /// The measured phase ends earlier than planned (zero: it never began).
@@ -221,12 +236,20 @@ impl Periods {
         let bucket = self.open.remove(&index).unwrap_or_default();
         self.backlog_finished += bucket.backlog_change;
         let (start, seconds) = self.cuts.span(index);
+        let latencies = bucket.latencies.summaries();
+        if let Some(logged) = &mut self.logged {
+            logged.push(LoggedPeriod {
+                start: Duration::from_secs_f64(start),
+                length: Duration::from_secs_f64(seconds),
+                latencies: bucket.latencies,
+            });
+        }
         self.finished.push(Interval {
             start,
             seconds,
             counters: bucket.counters,
             backlog: self.backlog_finished.max(0) as u64,
-            latencies: bucket.latencies.summaries(),
+            latencies,
         });
     }
 

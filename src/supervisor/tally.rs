@@ -30,6 +30,8 @@ pub struct Tally {
     pub ledger: Ledger,
     /// What happened when; `None` before the load was announced.
     pub periods: Option<Periods>,
+    /// Periods keep their histograms to be logged.
+    pub log_periods: bool,
     /// Load messages over the whole run.
     pub load: LoadCounts,
     /// Errors of producers, each with how often it came.
@@ -50,6 +52,7 @@ impl Tally {
         Self {
             ledger: Ledger::new(&plan.subscribed, topics),
             periods: None,
+            log_periods: false,
             load: LoadCounts::default(),
             errors: BTreeMap::new(),
         }
@@ -57,7 +60,11 @@ impl Tally {
 
     /// The load was announced: its first message is due in slot `first`.
     pub fn start(&mut self, grid: Grid, first: Slot, workload: &Workload) {
-        self.periods = Some(Periods::new(grid, first, workload));
+        let mut periods = Periods::new(grid, first, workload);
+        if self.log_periods {
+            periods.log();
+        }
+        self.periods = Some(periods);
     }
 
     /// Adds what one child learnt in one slot.
