@@ -13,6 +13,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod driver;
+pub mod host;
 pub mod page;
 pub mod plan;
 pub mod report;

@@ -109,6 +109,8 @@ pub struct ProducerAssignment {
     pub message_size: usize,
     /// What payloads are filled with.
     pub payload: Payload,
+    /// What random payloads are made with, together with the number of the producer.
+    pub seed: u64,
     /// How messages get their keys.
     pub keys: KeyDistributor,
     /// Clients may be awake before a message is due.

@@ -134,3 +134,46 @@ fn a_histogram_log_beside_stdout_needs_a_name() {
     run.finish_with(2);
     run.wait_for_stderr("--hlog=FILE");
 }
+
+#[test]
+fn a_result_says_what_made_it() {
+    let mut run = Run::start(
+        &BROKER,
+        &[("testDuration", "2s"), ("seed", "7")],
+        &["-X", "sasl.password=not-for-the-result"],
+    );
+    run.finish_with(0);
+    let result = run.result();
+    let provenance = &result["omb"]["provenance"];
+    assert!(!result.to_string().contains("not-for-the-result"));
+    assert_eq!(provenance["seed"], 7);
+    assert_eq!(provenance["versions"]["omb"], env!("CARGO_PKG_VERSION"));
+    let client = provenance["versions"]["client"].as_str().unwrap();
+    assert!(client.starts_with("librdkafka 2."), "{client}");
+    assert!(provenance["host"]["memoryBytes"].as_u64() > Some(0));
+    let command: Vec<&str> = provenance["commandLine"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|word| word.as_str())
+        .collect();
+    assert!(command.contains(&"sasl.password=***"), "{command:?}");
+    let clients = &provenance["clientConfiguration"];
+    assert_eq!(clients["producer"]["request.required.acks"], "-1");
+    assert_eq!(clients["consumer"]["enable.auto.commit"], "false");
+}
+
+#[test]
+fn a_load_that_the_clients_cannot_make_names_their_limit() {
+    let mut run = Run::start(
+        &BROKER,
+        &[("testDuration", "2s"), ("producerRate", "10000000")],
+        &["-X", "queue.buffering.max.messages=1000"],
+    );
+    run.finish_with(0);
+    let result = run.result();
+    let limits = result["omb"]["hostLimits"].to_string();
+    assert!(limits.contains("client queues were full"), "{limits}");
+    assert!(count(&result["omb"]["ledger"]["queueFull"]) > 0);
+    assert!(run.stderr().contains("client queues were full"));
+}

@@ -1,7 +1,13 @@
 //! `omb run`: from the command line to a run, and from its end to an exit code.
 
+use rdkafka::util::get_rdkafka_version;
+use serde_json::Value;
+
 use super::{RunArgs, settle};
 use crate::config::System;
+use crate::driver::kafka::properties::effective::effective;
+use crate::host::Host;
+use crate::report::provenance::{Provenance, Versions, shown_command};
 use crate::supervisor::{self, Ended, Options};
 
 /// Runs what the command line asks for; the exit code.
@@ -23,6 +29,24 @@ pub fn run(args: RunArgs) -> u8 {
         .iter()
         .any(|(key, value)| key.starts_with("compression") && value != "none");
     let stem = args.inputs.workload.file_stem().unwrap_or_default();
+    let clients = effective(&settled.kafka.clients).map(|(role, settings)| {
+        let settings = settings.into_iter().map(|(key, value)| (key, value.into()));
+        (role.to_owned(), Value::Object(settings.collect()))
+    });
+    let provenance = Provenance {
+        versions: Versions {
+            omb: env!("CARGO_PKG_VERSION"),
+            client: format!("librdkafka {}", get_rdkafka_version().1),
+            broker: settled
+                .driver
+                .embedded
+                .then(|| format!("omb {}", env!("CARGO_PKG_VERSION"))),
+        },
+        host: Host::this(),
+        command_line: shown_command(std::env::args()),
+        seed: settled.workload.seed,
+        client_configuration: clients.into_iter().collect(),
+    };
     let options = Options {
         workload_stem: stem.to_string_lossy().into_owned(),
         workload: settled.workload,
@@ -34,6 +58,7 @@ pub fn run(args: RunArgs) -> u8 {
         output: args.output,
         samples: args.samples,
         hlog: args.hlog,
+        provenance,
     };
     match supervisor::run(options) {
         Ok(ended) => ended.code(),

@@ -127,6 +127,8 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     #[test]
@@ -140,6 +142,38 @@ mod tests {
         assert_ne!(first, payloads.take());
         assert!(first[250..].iter().all(|&b| b == 0));
         assert!(first[..250].iter().filter(|&&b| b == 0).count() < 10);
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_payloads_in_every_version() {
+        let digest = |random_ratio, seed| {
+            let pool = Payload::Random {
+                random_ratio,
+                pool: 10,
+            };
+            let mut payloads = Payloads::new(&pool, 1_000, seed).unwrap();
+            let mut hash = Sha256::new();
+            for _ in 0..10 {
+                hash.update(payloads.take());
+            }
+            let digest = hash.finalize();
+            digest
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
+        assert_eq!(
+            digest(0.0, 1),
+            "95b532cc4381affdff0d956e12520a04129ed49d37e154228368fe5621f0b9a2"
+        );
+        assert_eq!(
+            digest(0.5, 1),
+            "613e4e938f81d4850a5668e2040fd46dc1ece1b6693affc7d05b32e93ebf5f65"
+        );
+        assert_eq!(
+            digest(0.5, 2),
+            "c767033065a1b7f83fc7756749f74969ba714388081241fdfeb38ec20e87686a"
+        );
     }
 
     #[test]

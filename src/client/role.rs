@@ -118,7 +118,7 @@ fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Client
         let payloads = Payloads::new(
             &assignment.payload,
             assignment.message_size,
-            u64::from(first_stream),
+            assignment.seed.wrapping_add(u64::from(first_stream)),
         )
         .map_err(anyhow::Error::msg)?;
         let cutter = Cutter::new(number as u32, voice.clone());

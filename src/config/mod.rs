@@ -41,6 +41,8 @@ pub struct Workload {
     pub message_size: usize,
     /// What the payload is filled with.
     pub payload: Payload,
+    /// What random payloads are made with.
+    pub seed: u64,
     /// How messages get their keys.
     pub keys: KeyDistributor,
     /// Messages per second, summed over all producers; above 0, and finite.
@@ -251,6 +253,7 @@ pub mod testing {
                 random_ratio: 0.0,
                 pool: 1,
             },
+            seed: 0,
             keys: KeyDistributor::None,
             rate: 1_000.0,
             warmup: Duration::from_secs(2),

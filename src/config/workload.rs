@@ -22,6 +22,7 @@ const KEYS: &[&str] = &[
     "randomBytesRatio",
     "randomizedPayloadPoolSize",
     "payloadFile",
+    "seed",
     "subscriptionsPerTopic",
     "producersPerTopic",
     "consumerPerSubscription",
@@ -100,6 +101,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         .or_else(|| fields.place("messageSize"));
     let message_size = given(fields, "messageSize", overrides.message_size)
         .or_else(|| fields.required("messageSize", "messageSize: 1024", size));
+    let seed = fields.or("seed", 0, whole(0, i64::MAX)) as u64;
     let payload = payload(fields, message_size, size_at);
     let rate = given(fields, "producerRate", overrides.rate)
         .or_else(|| fields.required("producerRate", "producerRate: 20000", rate));
@@ -140,6 +142,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         consumers_per_subscription: consumers?,
         message_size: message_size?,
         payload: payload?,
+        seed,
         keys,
         rate: rate?,
         warmup,

@@ -4,14 +4,18 @@
 
 pub mod file;
 pub mod hlog;
+pub mod limits;
 mod numbers;
+pub mod provenance;
 pub mod result;
 pub mod samples;
 pub mod terminal;
 
 use crate::config::{Driver, Workload};
+use crate::host::Busy;
 use crate::stats::latencies::{Latencies, LatencySummaries};
 use crate::stats::ledger::SubscriptionCounts;
+use provenance::Provenance;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,10 @@ pub struct Run {
     pub started_unix_ms: i64,
     /// Books over every load message, warm-up included, by subscription.
     pub ledger: LedgerReport,
+    /// How busy this host was during the measured phase, where it tells.
+    pub busy: Option<Busy>,
+    /// What made these figures.
+    pub provenance: Provenance,
 }
 
 /// The books of a run over every load message, warm-up included.
@@ -134,6 +142,8 @@ pub struct LedgerReport {
     pub unknown: u64,
     /// Due within the run's schedule and never sent: the clients could not keep up.
     pub unsent: u64,
+    /// How often a client's queue was full when a message was due.
+    pub queue_full: u64,
     /// What each subscription received, by its name.
     pub subscriptions: Vec<(String, SubscriptionCounts)>,
 }

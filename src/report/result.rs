@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::{Value, json};
 
+use super::limits::limits;
 use super::numbers::{Millis, finite, java_double, micros, millis, rfc3339, whole_micros};
 use super::{Interval, LedgerReport, Process, Run};
 use crate::stats::histogram::Histogram;
@@ -203,6 +204,9 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
     own.put("endToEndResponseLatency", serde_json::to_value(end_to_end)?);
     own.put("outOfRange", out_of_range(run));
     own.put("ledger", ledger(&run.ledger));
+    own.put("hostLimits", limits(run));
+    own.put("hostBusy", serde_json::to_value(run.busy)?);
+    own.put("provenance", serde_json::to_value(&run.provenance)?);
     own.put("restarts", run.restarts);
     own.put("cpuSeconds", finite(run.cpu_seconds));
     own.put(
@@ -245,6 +249,7 @@ fn ledger(ledger: &LedgerReport) -> Value {
         "failed": ledger.failed,
         "unknown": ledger.unknown,
         "unsent": ledger.unsent,
+        "queueFull": ledger.queue_full,
         "subscriptions": subscriptions,
     })
 }

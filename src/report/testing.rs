@@ -60,6 +60,8 @@ pub fn run() -> Run {
         restarts: 0,
         cpu_seconds: 2.0,
         started_unix_ms: 1_700_000_000_123,
+        busy: None,
+        provenance: Provenance::default(),
         ledger: LedgerReport {
             sent: 122_000,
             acknowledged: 122_000,

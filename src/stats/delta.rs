@@ -84,6 +84,8 @@ pub struct PhaseDelta {
     pub unknown: u64,
     /// Due within the phase, and never sent because the phase was over.
     pub unsent: u64,
+    /// How often the client's queue was full when a message was due.
+    pub queue_full: u64,
     /// Latencies of these messages.
     pub latencies: LatenciesDelta,
 }
@@ -96,6 +98,7 @@ impl PhaseDelta {
         self.failed += other.failed;
         self.unknown += other.unknown;
         self.unsent += other.unsent;
+        self.queue_full += other.queue_full;
         self.latencies.merge(&other.latencies);
     }
 }

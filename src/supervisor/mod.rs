@@ -12,6 +12,7 @@ pub mod processes;
 pub mod restart;
 pub mod signals;
 pub mod tally;
+mod watch;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
@@ -24,10 +25,12 @@ use desk::Desk;
 use event::{Action, Event};
 use machine::{Brief, Machine};
 use processes::{Happening, Processes};
+use watch::Watch;
 
 use crate::clock::Instant;
 use crate::config::{Driver, Workload};
 use crate::plan::{Plan, RunId};
+use crate::report::provenance::Provenance;
 use crate::report::{LedgerReport, Run, Status};
 use crate::wire::{BrokerAssignment, StewardAssignment};
 
@@ -60,6 +63,8 @@ pub struct Options {
     pub samples: Option<PathBuf>,
     /// `--hlog`: a histogram log is wanted, and where; `Some(None)` is beside the result.
     pub hlog: Option<Option<PathBuf>>,
+    /// What makes the figures.
+    pub provenance: Provenance,
 }
 
 /// How a run ended, for the process's exit code.
@@ -121,6 +126,7 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
         options,
         id,
         started_unix_ms: jiff::Timestamp::now().as_millisecond(),
+        watch: Watch::default(),
         ended: false,
     };
     run.serve(&happenings)?;
@@ -200,6 +206,7 @@ struct Supervisor {
     options: Options,
     id: RunId,
     started_unix_ms: i64,
+    watch: Watch,
     ended: bool,
 }
 
@@ -236,6 +243,7 @@ impl Supervisor {
                 Action::Second(second, phase) => {
                     self.desk
                         .second(&second, phase.name(), self.machine.children());
+                    self.watch.look(phase);
                     self.log_periods();
                 }
                 Action::Say(text) => self.desk.say(&text),
@@ -300,6 +308,8 @@ impl Supervisor {
             restarts: self.machine.restarts(),
             started_unix_ms: self.started_unix_ms,
             ledger,
+            busy: self.watch.busy(),
+            provenance: self.options.provenance.clone(),
         }
     }
 
@@ -318,6 +328,10 @@ impl Supervisor {
             acknowledged: tally.load.acknowledged,
             failed: tally.load.failed,
             unknown: tally.load.unknown,
+            queue_full: tally
+                .periods
+                .as_ref()
+                .map_or(0, periods::Periods::queue_full),
             unsent: tally.periods.as_ref().map_or(0, periods::Periods::unsent),
             subscriptions: names.zip(tally.ledger.counts()).collect(),
         }

@@ -108,6 +108,7 @@ pub struct Periods {
     /// First slot in which a message of the measured phase was received.
     first_received: Option<i64>,
     unsent: u64,
+    queue_full: u64,
 }
 
 impl Periods {
@@ -127,6 +128,7 @@ impl Periods {
             backlog_finished: 0,
             first_received: None,
             unsent: 0,
+            queue_full: 0,
         }
     }
 
@@ -166,6 +168,7 @@ impl Periods {
     pub fn add(&mut self, delta: &SlotDelta, expected: u64, new: [u64; 2]) {
         let unsent = |phase| delta.phases.of(phase).unsent;
         self.unsent += LOAD_PHASES.into_iter().map(unsent).sum::<u64>();
+        self.queue_full += delta.phases.of(LoadPhase::Measure).queue_full;
         let change = expected as i64 - new.iter().sum::<u64>() as i64;
         let size = self.message_size;
 
@@ -271,6 +274,11 @@ impl Periods {
             latencies: self.total.latencies.summaries(),
         };
         (interval, &self.total.latencies)
+    }
+
+    /// How often a client's queue was full when a message of the measured phase was due.
+    pub fn queue_full(&self) -> u64 {
+        self.queue_full
     }
 
     /// Messages due and never sent, warm-up included.

@@ -128,9 +128,10 @@ impl ProducerBooks {
         self.published.sent(phase, self.sent.of(phase) + 1);
     }
 
-    /// The client library did not take the message after all.
+    /// The client library's queue was full: it did not take the message after all.
     #[cold]
-    pub fn not_sent(&self, phase: LoadPhase) {
+    pub fn not_sent(&mut self, phase: LoadPhase) {
+        self.cutter.counters.of_mut(phase).queue_full += 1;
         self.published.sent(phase, *self.sent.of(phase));
     }
 

@@ -6,6 +6,7 @@
 
 mod check;
 mod defaults;
+pub mod effective;
 mod jaas;
 pub mod java;
 mod known;

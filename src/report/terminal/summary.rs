@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::config::{Driver, Payload, Workload, show_duration};
 use crate::report::Run;
+use crate::report::limits::limits;
 use crate::report::numbers::{grouped, mib, rate};
 use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
@@ -101,6 +102,9 @@ pub fn summary(run: &Run, result: Option<&str>) -> String {
     latencies(&mut text, run);
     books(&mut text, run);
     effort(&mut text, run);
+    for limit in limits(run) {
+        line(&mut text, "host", &limit);
+    }
     for note in &run.notes {
         line(&mut text, "note", note);
     }

@@ -43,6 +43,7 @@ impl Machine {
                 clients: plan.producers[key.id as usize].clone(),
                 message_size: self.brief.workload.message_size,
                 payload: self.brief.workload.payload.clone(),
+                seed: self.brief.workload.seed,
                 keys: self.brief.workload.keys,
                 may_spin: plan.may_spin,
             })),

@@ -61,6 +61,15 @@ pub(super) fn canonical(name: &str) -> &str {
     find(name).map_or(name, |known| &known.canonical)
 }
 
+/// The names of what a kind of client can be set, aliases left out.
+pub(super) fn of(role: Role) -> impl Iterator<Item = &'static str> {
+    table()
+        .iter()
+        .filter(move |known| !known.program_only && known.scope.includes(role))
+        .filter(|known| known.name == known.canonical)
+        .map(|known| known.name.as_str())
+}
+
 /// Every name that text can set.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     table()

@@ -1,0 +1,69 @@
+//! Where figures come from: the programs, the machine and the settings that made them.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::config::is_secret;
+use crate::host::Host;
+
+/// What made a run's figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provenance {
+    /// Programs.
+    pub versions: Versions,
+    /// The machine that made the load.
+    pub host: Host,
+    /// The command as it was typed, secrets replaced.
+    pub command_line: Vec<String>,
+    /// What random payloads were made with.
+    pub seed: u64,
+    /// Effective settings of the clients, by role, secrets replaced.
+    pub client_configuration: Map<String, Value>,
+}
+
+/// Versions of the programs that took part.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Versions {
+    /// This one.
+    pub omb: &'static str,
+    /// The client library, with its name.
+    pub client: String,
+    /// The broker's; none where it tells clients none, as Kafka's doesn't.
+    pub broker: Option<String>,
+}
+
+/// A command line without the values of secrets: those of `-X KEY=VALUE`.
+pub fn shown_command(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut after_x = false;
+    words
+        .map(|word| {
+            let setting = if after_x {
+                Some(word.as_str())
+            } else {
+                word.strip_prefix("-X").filter(|rest| !rest.is_empty())
+            };
+            after_x = word == "-X";
+            match setting.and_then(|setting| setting.split_once('=')) {
+                Some((key, _)) if is_secret(key) => {
+                    let key = word.split_once('=').map_or(key, |(key, _)| key);
+                    format!("{key}=***")
+                }
+                _ => word,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_shown_without_secrets() {
+        let words = "omb run -X sasl.password=a=b -Xssl.key.password=c -X acks=1 w.yaml";
+        let shown = shown_command(words.split(' ').map(str::to_owned)).join(" ");
+        let expected = "omb run -X sasl.password=*** -Xssl.key.password=*** -X acks=1 w.yaml";
+        assert_eq!(shown, expected);
+    }
+}
