@@ -20,7 +20,7 @@ use crate::driver::{Leftovers, NewTopic, TopicState};
 use crate::stats::delta::{Grid, LoadPhase, SlotDelta};
 
 /// Changes whenever any type below does.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Longest frame: far above what the largest delta or assignment takes.
 const MAX_FRAME: usize = 64 << 20;

@@ -1,10 +1,13 @@
 //! Messages removed and doubled behind omb's back are found, and counted as what they are.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Broker, Run, count, first_books, kafka};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 const ONE_OF_EACH: [(&str, &str); 5] = [
     ("topics", "1"),
@@ -41,8 +44,22 @@ fn messages_removed_before_they_were_read_are_lost_and_the_exit_code_says_so() {
     for class in ["unread", "duplicates", "late", "reordered", "foreign"] {
         assert_eq!(books[class], 0, "{class}: {books}");
     }
+    assert_named_in_full(&books["examples"]["lost"], &topic);
+    let stderr = run.stderr();
+    assert!(stderr.contains("e.g. lost: message "), "{stderr}");
     assert_eq!(result["omb"]["status"], "completed");
     kafka::assert_nothing_left(&run.id());
+}
+
+fn assert_named_in_full(examples: &Value, topic: &str) {
+    let examples = examples.as_array().unwrap();
+    assert_eq!(examples.len(), 5, "{examples:?}");
+    for example in examples {
+        assert_eq!(example["topic"], topic);
+        for field in ["partition", "offset", "producer", "incarnation", "sequence"] {
+            assert!(example[field].is_u64(), "{field}: {example}");
+        }
+    }
 }
 
 #[test]
@@ -58,6 +75,7 @@ fn messages_written_twice_are_duplicates_and_nothing_else() {
     let books = first_books(&result);
     let duplicates = count(&books["duplicates"]);
     assert!((300..=302).contains(&duplicates), "{books}");
+    assert_named_in_full(&books["examples"]["duplicates"], &topic);
     assert_eq!(
         books["received"], result["omb"]["ledger"]["acknowledged"],
         "{books}"

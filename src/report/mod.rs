@@ -2,6 +2,7 @@
 //!
 //! The types here are what the supervisor hands over; each writer turns them into its own form.
 
+mod examples;
 pub mod file;
 pub mod hlog;
 pub mod limits;
@@ -13,6 +14,7 @@ pub mod terminal;
 
 use crate::config::{Driver, Workload};
 use crate::host::Busy;
+use crate::stats::examples::{SendExamples, SubscriptionExamples};
 use crate::stats::latencies::{Latencies, LatencySummaries};
 use crate::stats::ledger::SubscriptionCounts;
 use provenance::Provenance;
@@ -146,6 +148,12 @@ pub struct LedgerReport {
     pub queue_full: u64,
     /// What each subscription received, by its name.
     pub subscriptions: Vec<(String, SubscriptionCounts)>,
+    /// The first few messages of each class of trouble, in the order of the subscriptions.
+    pub examples: Vec<SubscriptionExamples>,
+    /// The first few that failed, or whose outcome is unknown.
+    pub send_examples: SendExamples,
+    /// Names of the run's topics, by number.
+    pub topics: Vec<String>,
 }
 
 /// Runs for the writers' tests.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::limits::limits;
 use super::numbers::{Millis, finite, java_double, micros, millis, rfc3339, whole_micros};
-use super::{Interval, LedgerReport, Process, Run};
+use super::{Interval, LedgerReport, Process, Run, examples};
+use crate::stats::examples::{SendExamples, SubscriptionExamples};
 use crate::stats::histogram::Histogram;
 use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
@@ -238,11 +239,18 @@ fn out_of_range(run: &Run) -> Value {
 }
 
 fn ledger(ledger: &LedgerReport) -> Value {
+    let none = SubscriptionExamples::default();
+    let examples = ledger.examples.iter().chain(std::iter::repeat(&none));
     let subscriptions: serde_json::Map<_, _> = ledger
         .subscriptions
         .iter()
-        .map(|(name, books)| (name.clone(), subscription(books)))
+        .zip(examples)
+        .map(|((name, books), of)| {
+            let examples = examples::to_json(of.each(), &ledger.topics);
+            (name.clone(), subscription(books, examples))
+        })
         .collect();
+    let SendExamples { failed, unknown } = &ledger.send_examples;
     json!({
         "sent": ledger.sent,
         "acknowledged": ledger.acknowledged,
@@ -250,11 +258,12 @@ fn ledger(ledger: &LedgerReport) -> Value {
         "unknown": ledger.unknown,
         "unsent": ledger.unsent,
         "queueFull": ledger.queue_full,
+        "examples": examples::to_json([("failed", failed), ("unknown", unknown)], &ledger.topics),
         "subscriptions": subscriptions,
     })
 }
 
-fn subscription(books: &SubscriptionCounts) -> Value {
+fn subscription(books: &SubscriptionCounts, examples: Value) -> Value {
     json!({
         "received": books.received,
         "lost": books.lost,
@@ -264,6 +273,7 @@ fn subscription(books: &SubscriptionCounts) -> Value {
         "late": books.late,
         "reordered": books.reordered,
         "foreign": books.foreign,
+        "examples": examples,
     })
 }
 

@@ -148,6 +148,9 @@ fn what_omb_does_not_have_is_under_one_key() {
         (&books["received"], &books["lost"]),
         (&json!(122_000), &json!(0))
     );
+    assert_eq!(books["examples"]["lost"], json!([]));
+    let examples = json!({"failed": [], "unknown": []});
+    assert_eq!(own["ledger"]["examples"], examples);
     assert_eq!(own["processes"][0]["ended"], "exit 0");
     let failed = &parsed(&testing::nothing_measured())["omb"];
     assert_eq!(failed["status"], "failed");

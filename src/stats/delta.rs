@@ -146,19 +146,74 @@ impl Range {
     }
 }
 
-/// What became of one stream's messages in one slot.
+/// Consecutive messages of one stream whose acknowledgements name evenly spaced offsets of one
+/// partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AckRun {
+    /// Where they are.
+    pub partition: TopicPartition,
+    /// Their sequence numbers.
+    pub sequences: Range,
+    /// Offset of the first one.
+    pub offset: u64,
+    /// From one offset to the next: more than 1 where other streams share the batches.
+    pub stride: u32,
+}
+
+impl AckRun {
+    /// Offset of one of its messages.
+    pub fn offset_of(&self, sequence: u64) -> u64 {
+        let index = sequence.saturating_sub(self.sequences.start);
+        self.offset
+            .saturating_add(index.saturating_mul(self.stride.into()))
+    }
+
+    /// One past the highest offset.
+    pub fn end(&self) -> u64 {
+        self.offset_of(self.sequences.end.saturating_sub(1))
+            .saturating_add(1)
+    }
+
+    /// Sequence numbers of its messages before an offset, and of the rest.
+    pub fn split(&self, position: u64) -> (Range, Range) {
+        let stride = u64::from(self.stride.max(1));
+        let before = position.saturating_sub(self.offset).div_ceil(stride);
+        let Range { start, end } = self.sequences;
+        let middle = start.saturating_add(before).min(end);
+        (Range { start, end: middle }, Range { start: middle, end })
+    }
+}
+
+/// What became of one stream's messages in one slot. Each acknowledged message is once in `runs`,
+/// `scattered` or `placeless`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StreamOutcomes {
     /// Whose messages.
     pub stream: StreamId,
-    /// Acknowledged sequence numbers.
-    pub acknowledged: Vec<Range>,
-    /// Where they ended up: one past the highest offset, per partition. Empty without offsets.
+    /// Acknowledged, and where exactly.
+    pub runs: Vec<AckRun>,
+    /// Acknowledged in so many places that they are not told one by one: somewhere below `ends`.
+    pub scattered: Vec<Range>,
+    /// One past the highest offset of the scattered ones, per partition.
     pub ends: Vec<(TopicPartition, u64)>,
+    /// Acknowledged without an offset: nobody knows where they are.
+    pub placeless: Vec<Range>,
     /// Sequence numbers certainly not persisted.
     pub failed: Vec<Range>,
     /// Sequence numbers neither acknowledged nor certainly failed.
     pub unknown: Vec<Range>,
+}
+
+impl StreamOutcomes {
+    /// How many messages were acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        let ranges = self.runs.iter().map(|run| run.sequences);
+        let ranges = ranges.chain(self.scattered.iter().copied());
+        ranges
+            .chain(self.placeless.iter().copied())
+            .map(Range::len)
+            .sum()
+    }
 }
 
 /// What one producer client learnt in one slot.
@@ -175,12 +230,16 @@ pub struct ProducerDelta {
 pub struct PartitionRead {
     /// The partition.
     pub partition: TopicPartition,
-    /// Next offset to read: everything before it has been reported.
+    /// Where reading began: everything from here to `position` was passed.
+    pub from: u64,
+    /// Next offset to read.
     pub position: u64,
     /// Offsets of the load messages, in the order read; the same ones twice if read twice.
     pub load: Vec<Range>,
     /// Messages without this run's stamp.
     pub foreign: u64,
+    /// Offset of the first of them.
+    pub first_foreign: Option<u64>,
     /// Probe messages.
     pub probes: u64,
 }

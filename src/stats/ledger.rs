@@ -7,15 +7,28 @@
 //! - reordered: a new message behind a later one of the same stream and partition;
 //! - lost: acknowledged, not received, and the subscription has read past its place;
 //! - late: received after it was settled as lost (and then no longer lost).
+//!
+//! Memory is bounded: where more is lost than [`MEMORY`] holds, the older half of it is settled for
+//! good. A message of that stretch at a new place counts as late, and what was lost stays lost.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod partition;
+mod subscription;
+
 use std::rc::Rc;
 
 use super::delta::{
-    ByPhase, ConsumerDelta, PartitionRead, ProducerDelta, Range, Straggler, StreamId,
-    StreamOutcomes, TopicPartition,
+    AckRun, ByPhase, ConsumerDelta, ProducerDelta, Range, Slot, StreamId, StreamOutcomes,
+    TopicPartition,
 };
-use super::sets::IntervalSet;
+use super::examples::{Example, SendExamples, SubscriptionExamples};
+use subscription::SubscriptionBook;
+
+/// Bytes that a subscription's lost messages may take, shared out among its streams, and again
+/// those its missing offsets may, shared out among its partitions: above a million single ones.
+const MEMORY: usize = 16 << 20;
+
+/// Each stream and partition has this many of them, however many there are.
+const LEAST_SHARE: usize = 1 << 10;
 
 /// What one subscription received of a run's load messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,38 +53,28 @@ pub struct SubscriptionCounts {
     pub probes: u64,
 }
 
-/// Messages of one stream acknowledged in one slot: settled together, once the subscription has
-/// read past all their places.
+/// Messages of one stream acknowledged in one slot and in many places: settled together, once the
+/// subscription has read past all of them.
 #[derive(Debug)]
 struct Chunk {
+    stream: StreamId,
     sequences: Vec<Range>,
-    /// One past the highest offset, per partition; empty where acknowledgements name no offsets.
+    /// One past the highest offset, per partition.
     ends: Vec<(TopicPartition, u64)>,
 }
 
-#[derive(Debug, Default)]
-struct PartitionBook {
-    /// Offsets of load messages reported so far.
-    reported: IntervalSet,
-    /// Everything before it was read.
-    position: u64,
-}
-
-/// One stream, as one subscription sees it.
-#[derive(Debug, Default)]
-struct StreamBook {
-    received: IntervalSet,
-    /// Settled as lost, at some time.
-    lost: IntervalSet,
-    /// Acknowledged, and not read past yet; oldest first.
-    pending: VecDeque<Rc<Chunk>>,
-}
-
-#[derive(Debug, Default)]
-struct SubscriptionBook {
-    partitions: HashMap<TopicPartition, PartitionBook>,
-    streams: BTreeMap<StreamId, StreamBook>,
-    counts: SubscriptionCounts,
+impl Chunk {
+    /// One of its messages.
+    fn example(&self, sequence: u64) -> Example {
+        let example = Example::of(self.stream, sequence);
+        match self.ends[..] {
+            [(only, _)] => Example {
+                partition: Some(only.partition),
+                ..example
+            },
+            _ => example,
+        }
+    }
 }
 
 /// The books of one run.
@@ -83,6 +86,7 @@ pub struct Ledger {
     subscribers: Vec<Vec<u32>>,
     /// By number of the logical producer: its topic.
     topics: Vec<u32>,
+    examples: SendExamples,
 }
 
 impl Ledger {
@@ -100,14 +104,22 @@ impl Ledger {
                 subscribers[topic as usize].push(subscription as u32);
             }
         }
+        let mut producers = vec![0; count];
+        for &topic in &topics {
+            if let Some(of_topic) = producers.get_mut(topic as usize) {
+                *of_topic += 1;
+            }
+        }
+        let streams = |of_topics: &Vec<u32>| of_topics.iter().map(|&t| producers[t as usize]).sum();
         let subscriptions = subscribed
             .iter()
-            .map(|_| SubscriptionBook::default())
+            .map(|of_topics| SubscriptionBook::new(streams(of_topics)))
             .collect();
         Self {
             subscriptions,
             subscribers,
             topics,
+            examples: SendExamples::default(),
         }
     }
 
@@ -117,37 +129,65 @@ impl Ledger {
         delta
             .outcomes
             .iter()
-            .map(|outcomes| self.acknowledged(outcomes))
+            .map(|outcomes| self.outcomes(outcomes))
             .sum()
     }
 
-    fn acknowledged(&mut self, outcomes: &StreamOutcomes) -> u64 {
-        let messages: u64 = outcomes.acknowledged.iter().map(|range| range.len()).sum();
-        let topic = self.topics.get(outcomes.stream.producer as usize);
-        let Some(subscribers) = topic.and_then(|&t| self.subscribers.get(t as usize)) else {
+    fn outcomes(&mut self, outcomes: &StreamOutcomes) -> u64 {
+        let stream = outcomes.stream;
+        let Some(&topic) = self.topics.get(stream.producer as usize) else {
             return 0;
         };
-        if messages == 0 {
-            return 0;
+        for (ranges, examples) in [
+            (&outcomes.failed, &mut self.examples.failed),
+            (&outcomes.unknown, &mut self.examples.unknown),
+        ] {
+            for &range in ranges {
+                examples.note_range(range, |sequence| Example {
+                    topic: Some(topic),
+                    ..Example::of(stream, sequence)
+                });
+            }
         }
-        let chunk = Rc::new(Chunk {
-            sequences: outcomes.acknowledged.clone(),
-            ends: outcomes.ends.clone(),
+        let Some(subscribers) = self.subscribers.get(topic as usize) else {
+            return 0;
+        };
+        let somewhere = !outcomes.scattered.is_empty() && !outcomes.ends.is_empty();
+        let chunk = somewhere.then(|| {
+            Rc::new(Chunk {
+                stream,
+                sequences: outcomes.scattered.clone(),
+                ends: outcomes.ends.clone(),
+            })
         });
+        let anywhere = if somewhere {
+            &[]
+        } else {
+            &outcomes.scattered[..]
+        };
         for &subscription in subscribers {
             let book = &mut self.subscriptions[subscription as usize];
-            let stream = book.streams.entry(outcomes.stream).or_default();
-            stream.pending.push_back(chunk.clone());
-            book.settle(outcomes.stream);
+            for &run in &outcomes.runs {
+                book.await_run(stream, run);
+            }
+            if let Some(chunk) = &chunk {
+                book.await_chunk(chunk.clone(), 0);
+            }
+            for &range in outcomes.placeless.iter().chain(anywhere) {
+                book.await_anywhere(stream, range);
+            }
+            for &range in outcomes.failed.iter().chain(&outcomes.unknown) {
+                book.give_up(stream, range);
+            }
         }
-        messages * subscribers.len() as u64
+        outcomes.acknowledged() * subscribers.len() as u64
     }
 
-    /// Takes what a consumer client reported. Returns how many messages were new to their
-    /// subscription, by phase.
-    pub fn consumed(&mut self, delta: &ConsumerDelta) -> ByPhase<u64> {
+    /// Takes what a consumer client reported of a slot. Returns how many messages were new to
+    /// their subscription, by phase.
+    pub fn consumed(&mut self, slot: Slot, delta: &ConsumerDelta) -> ByPhase<u64> {
         match self.subscriptions.get_mut(delta.subscription as usize) {
-            Some(book) => book.consumed(delta),
+            Some(book) => book.consumed(slot, delta),
             None => ByPhase::default(),
         }
     }
@@ -159,155 +199,30 @@ impl Ledger {
             .all(SubscriptionBook::is_drained)
     }
 
-    /// What each subscription received; what is still pending counts as unread.
+    /// What each subscription received; what is still pending counts as unread, but for what has
+    /// been read past.
     pub fn counts(&self) -> Vec<SubscriptionCounts> {
-        self.subscriptions
-            .iter()
-            .map(SubscriptionBook::counts)
-            .collect()
-    }
-}
-
-impl SubscriptionBook {
-    fn consumed(&mut self, delta: &ConsumerDelta) -> ByPhase<u64> {
-        let mut new = ByPhase::default();
-        let mut messages = 0;
-        let mut redelivered = 0;
-        // Whether an offset was reported before is asked of earlier deltas, whether a message is
-        // known of this one, too.
-        let stragglers: Vec<(&Straggler, bool)> = delta
-            .stragglers
-            .iter()
-            .map(|straggler| (straggler, self.reported(straggler)))
-            .collect();
-        for read in &delta.partitions {
-            let (read_messages, again) = self.read(read);
-            messages += read_messages;
-            redelivered += again;
-        }
-        for read in &delta.streams {
-            let stream = self.streams.entry(read.stream).or_default();
-            for range in &read.sequences {
-                let (fresh, late) = stream.insert(*range);
-                *new.of_mut(read.phase) += fresh;
-                self.counts.late += late;
-                self.counts.lost -= late;
-            }
-        }
-        for (straggler, reported) in stragglers {
-            *new.of_mut(straggler.phase) += self.straggler(straggler, reported);
-        }
-        let received: u64 = new.0.iter().sum();
-        self.counts.received += received;
-        self.counts.redelivered += redelivered;
-        // Every message is new, the same place again, or a known message at a new place.
-        self.counts.duplicates += messages.saturating_sub(redelivered + received);
-        for read in &delta.streams {
-            self.settle(read.stream);
-        }
-        new
+        let books = self.subscriptions.iter();
+        books.map(|book| book.report().0).collect()
     }
 
-    fn reported(&self, straggler: &Straggler) -> bool {
-        let partition = self.partitions.get(&straggler.partition);
-        partition.is_some_and(|partition| partition.reported.contains(straggler.offset))
-    }
-
-    /// 1 if the message is new.
-    fn straggler(&mut self, straggler: &Straggler, reported: bool) -> u64 {
-        let stream = self.streams.entry(straggler.stream).or_default();
-        let at = straggler.sequence;
-        let (fresh, late) = stream.insert(Range {
-            start: at,
-            end: at + 1,
-        });
-        self.counts.late += late;
-        self.counts.lost -= late;
-        if fresh > 0 && !reported {
-            self.counts.reordered += 1;
+    /// The first few messages of each class, by subscription.
+    pub fn examples(&self) -> Vec<SubscriptionExamples> {
+        let topic_of = |stream: StreamId| self.topics.get(stream.producer as usize).copied();
+        let books = self.subscriptions.iter();
+        let mut examples: Vec<_> = books.map(|book| book.report().1).collect();
+        let classes = examples.iter_mut().flat_map(|e| e.each_mut());
+        for example in classes.flat_map(|few| few.as_mut_slice()) {
+            example.topic = example.topic.or_else(|| topic_of(example.stream?));
         }
-        fresh
+        examples
     }
 
-    /// (messages, how many of them at offsets reported before)
-    fn read(&mut self, read: &PartitionRead) -> (u64, u64) {
-        let partition = self.partitions.entry(read.partition).or_default();
-        let (mut messages, mut again) = (0, 0);
-        for range in &read.load {
-            let new = partition.reported.insert(*range);
-            messages += range.len();
-            again += range.len() - new.min(range.len());
-        }
-        partition.position = partition.position.max(read.position);
-        self.counts.foreign += read.foreign;
-        self.counts.probes += read.probes;
-        (messages, again)
-    }
-
-    /// Settles the oldest chunks of a stream: those read past, and those received in whole.
-    fn settle(&mut self, stream: StreamId) {
-        let Some(book) = self.streams.get_mut(&stream) else {
-            return;
-        };
-        while let Some(chunk) = book.pending.front() {
-            let passed = |(partition, end): &(TopicPartition, u64)| {
-                self.partitions
-                    .get(partition)
-                    .is_some_and(|book| book.position >= *end)
-            };
-            let settled = !chunk.ends.is_empty() && chunk.ends.iter().all(passed);
-            if !settled && book.missing(chunk) > 0 {
-                break;
-            }
-            let Some(chunk) = book.pending.pop_front() else {
-                break;
-            };
-            for range in &chunk.sequences {
-                for missing in book.received.gaps(*range) {
-                    self.counts.lost += book.lost.insert(missing);
-                }
-            }
-        }
-    }
-
-    /// Settles all streams: what others' messages moved the position past, too.
-    fn is_drained(&mut self) -> bool {
-        let streams: Vec<StreamId> = self.streams.keys().copied().collect();
-        streams.into_iter().for_each(|stream| self.settle(stream));
-        self.streams
-            .values()
-            .all(|stream| stream.pending.is_empty())
-    }
-
-    fn counts(&self) -> SubscriptionCounts {
-        let pending = |book: &StreamBook| book.pending.iter().map(|c| book.missing(c)).sum::<u64>();
-        let unread = self.streams.values().map(pending).sum();
-        SubscriptionCounts {
-            unread,
-            ..self.counts
-        }
-    }
-}
-
-impl StreamBook {
-    /// Receives messages: (how many are new, how many of those were settled as lost).
-    fn insert(&mut self, range: Range) -> (u64, u64) {
-        let mut late = 0;
-        if !self.lost.is_empty() {
-            for new in self.received.gaps(range) {
-                late += self.lost.overlap(new);
-            }
-        }
-        (self.received.insert(range), late)
-    }
-
-    /// Messages of a chunk not received yet.
-    fn missing(&self, chunk: &Chunk) -> u64 {
-        let of_range = |range: &Range| range.len() - self.received.overlap(*range);
-        chunk.sequences.iter().map(of_range).sum()
+    /// The first few messages that failed, or whose outcome is unknown.
+    pub fn send_examples(&self) -> &SendExamples {
+        &self.examples
     }
 }
 
 #[cfg(test)]
-#[path = "ledger_tests.rs"]
 mod tests;

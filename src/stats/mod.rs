@@ -2,6 +2,7 @@
 
 mod buckets;
 pub mod delta;
+pub mod examples;
 pub mod histogram;
 pub mod latencies;
 pub mod ledger;

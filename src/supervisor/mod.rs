@@ -334,6 +334,9 @@ impl Supervisor {
                 .map_or(0, periods::Periods::queue_full),
             unsent: tally.periods.as_ref().map_or(0, periods::Periods::unsent),
             subscriptions: names.zip(tally.ledger.counts()).collect(),
+            examples: tally.ledger.examples(),
+            send_examples: tally.ledger.send_examples().clone(),
+            topics: self.machine.topics().map(str::to_owned).collect(),
         }
     }
 }

@@ -85,7 +85,7 @@ impl Tally {
         }
         let mut new = [0; 2];
         for client in &delta.consumers {
-            let of_client = self.ledger.consumed(client);
+            let of_client = self.ledger.consumed(delta.slot, client);
             new[0] += of_client.0[0];
             new[1] += of_client.0[1];
         }

@@ -44,6 +44,7 @@ fn assert_balanced(result: &Value) {
         of("acknowledged") + of("failed") + of("unknown"),
         "{ledger}"
     );
+    assert_examples(result);
 }
 
 /// All that was acknowledged was received, once.
@@ -75,6 +76,20 @@ fn assert_nothing_left(run: &Run, broker: &Broker) {
     run.assert_nothing_left();
     if matches!(broker, Broker::Kafka) {
         kafka::assert_nothing_left(&run.id());
+    }
+}
+
+/// Each class of which there are any has examples, and of which there are none has none.
+fn assert_examples(result: &Value) {
+    let subscriptions = result["omb"]["ledger"]["subscriptions"]
+        .as_object()
+        .unwrap();
+    for books in subscriptions.values() {
+        for (class, examples) in books["examples"].as_object().unwrap() {
+            let examples = examples.as_array().unwrap().len() as u64;
+            assert!(examples <= 5, "{class}: {books}");
+            assert_eq!(examples > 0, count(&books[class]) > 0, "{class}: {books}");
+        }
     }
 }
 

@@ -27,11 +27,14 @@ const REPORT_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Default)]
 struct PartitionState {
     owned: bool,
+    /// Where reading began that is not reported yet.
+    from: u64,
     /// Next offset to read, once something was read.
     position: Option<u64>,
     touched: bool,
     load: Vec<Range>,
     foreign: u64,
+    first_foreign: Option<u64>,
     probes: u64,
     /// Per stream seen here: one past its highest sequence number.
     next_of_stream: Vec<(u32, u64)>,
@@ -147,9 +150,12 @@ impl ConsumerBooks {
             return;
         };
         partition.touched = true;
-        partition.position = Some(message.offset + 1);
+        if partition.position.replace(message.offset + 1).is_none() {
+            partition.from = message.offset;
+        }
         let Some(stamp) = stamp else {
             partition.foreign += 1;
+            partition.first_foreign.get_or_insert(message.offset);
             return;
         };
         match stamp.kind {
@@ -328,9 +334,11 @@ impl ConsumerBooks {
                         topic: self.topics[topic],
                         partition,
                     },
+                    from: std::mem::replace(&mut state.from, position),
                     position,
                     load: std::mem::take(&mut state.load),
                     foreign: std::mem::take(&mut state.foreign),
+                    first_foreign: state.first_foreign.take(),
                     probes: std::mem::take(&mut state.probes),
                 });
             }

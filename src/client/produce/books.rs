@@ -10,9 +10,11 @@ use crate::clock::Instant;
 use crate::driver::Outcome;
 use crate::page::Published;
 use crate::stats::delta::{
-    ByPhase, Grid, LoadPhase, ProducerDelta, SlotDelta, StreamId, StreamOutcomes, TopicPartition,
+    ByPhase, Grid, LoadPhase, ProducerDelta, SlotDelta, StreamId, StreamOutcomes,
 };
 use crate::wire::ProducerClient;
+
+use super::places::Places;
 
 /// Outcomes served per reading of the clock.
 const OUTCOMES_PER_CLOCK: u32 = 16;
@@ -23,15 +25,12 @@ const ERROR_TEXTS: usize = 16;
 /// One stream's messages.
 struct Stream {
     id: StreamId,
-    topic: u32,
     next_sequence: u64,
     probes: u64,
     probed: bool,
-    acknowledged: RangeCollector,
+    acknowledged: Places,
     failed: RangeCollector,
     unknown: RangeCollector,
-    /// By partition: one past the highest offset acknowledged in this slot, 0 for none.
-    ends: Vec<u64>,
     touched: bool,
 }
 
@@ -68,14 +67,12 @@ impl ProducerBooks {
                     producer,
                     incarnation,
                 },
-                topic: client.topics[topic as usize].number,
                 next_sequence: 0,
                 probes: 0,
                 probed: false,
-                acknowledged: RangeCollector::default(),
+                acknowledged: Places::new(client.topics[topic as usize].number),
                 failed: RangeCollector::default(),
                 unknown: RangeCollector::default(),
-                ends: Vec::new(),
                 touched: false,
             })
             .collect();
@@ -227,14 +224,9 @@ impl ProducerBooks {
         let counters = self.cutter.counters.of_mut(phase);
         match outcome {
             Outcome::Acknowledged { partition, offset } => {
-                stream.acknowledged.insert(stamp.sequence);
-                if let Some(offset) = offset {
-                    let partition = partition as usize;
-                    if stream.ends.len() <= partition {
-                        stream.ends.resize(partition + 1, 0);
-                    }
-                    stream.ends[partition] = stream.ends[partition].max(offset + 1);
-                }
+                stream
+                    .acknowledged
+                    .insert(stamp.sequence, partition, offset);
                 counters.acknowledged += 1;
                 let recorders = self.cutter.recorders.of_mut(phase);
                 recorders.publish.record(self.now.nanos_since(stamp.sent));
@@ -298,14 +290,14 @@ impl ProducerBooks {
         let mut outcomes = Vec::new();
         for stream in self.streams.iter_mut().filter(|stream| stream.touched) {
             stream.touched = false;
-            let topic = stream.topic;
-            outcomes.push(StreamOutcomes {
+            let mut outcome = StreamOutcomes {
                 stream: stream.id,
-                acknowledged: stream.acknowledged.take(),
-                ends: take_ends(&mut stream.ends, topic),
                 failed: stream.failed.take(),
                 unknown: stream.unknown.take(),
-            });
+                ..StreamOutcomes::default()
+            };
+            stream.acknowledged.take(&mut outcome);
+            outcomes.push(outcome);
         }
         let errors = std::mem::take(&mut self.errors).into_iter().collect();
         let ledger = ProducerDelta { outcomes, errors };
@@ -317,16 +309,4 @@ impl ProducerBooks {
     pub fn say(&self, what: FromClient) {
         self.cutter.say(what);
     }
-}
-
-fn take_ends(ends: &mut [u64], topic: u32) -> Vec<(TopicPartition, u64)> {
-    let mut taken = Vec::new();
-    for (partition, end) in ends.iter_mut().enumerate().filter(|(_, end)| **end > 0) {
-        let place = TopicPartition {
-            topic,
-            partition: partition as u32,
-        };
-        taken.push((place, std::mem::take(end)));
-    }
-    taken
 }

@@ -5,6 +5,7 @@
 //! allocated for it.
 
 pub mod books;
+mod places;
 
 use std::time::Duration;
 

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use crate::config::{Driver, Payload, Workload, show_duration};
-use crate::report::Run;
 use crate::report::limits::limits;
 use crate::report::numbers::{grouped, mib, rate};
+use crate::report::{Run, examples};
 use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
 
@@ -260,6 +260,9 @@ fn books(text: &mut String, run: &Run) {
         "",
         &format!("{received} ({subscriptions}, warm-up included)"),
     );
+    for example in examples::lines(ledger) {
+        line(text, "", &example);
+    }
 }
 
 fn effort(text: &mut String, run: &Run) {

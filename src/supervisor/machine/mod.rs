@@ -198,6 +198,12 @@ impl Machine {
         &self.brief.plan.notes
     }
 
+    /// Names of the topics, by number.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        let topics = self.brief.plan.topics.iter();
+        topics.map(|topic| topic.name.as_str())
+    }
+
     /// Names of the groups, by number of the subscription.
     pub fn groups(&self) -> &[String] {
         &self.brief.plan.groups

@@ -1,4 +1,4 @@
-//! Sets of numbers that come mostly in order, offsets and sequence numbers, as disjoint stretches.
+//! A set of numbers as disjoint stretches.
 
 use std::collections::BTreeMap;
 
@@ -45,13 +45,20 @@ impl IntervalSet {
         self.within(range).map(Range::len).sum()
     }
 
-    /// No number is in.
-    pub fn is_empty(&self) -> bool {
-        self.stretches.is_empty()
+    /// The first stretch.
+    pub fn first(&self) -> Option<Range> {
+        let (&start, &end) = self.stretches.first_key_value()?;
+        Some(Range { start, end })
+    }
+
+    /// Takes out the first stretch.
+    pub fn pop_first(&mut self) -> Option<Range> {
+        let (start, end) = self.stretches.pop_first()?;
+        Some(Range { start, end })
     }
 
     /// The numbers of `range` that are in, as ascending stretches.
-    fn within(&self, range: Range) -> impl Iterator<Item = Range> + '_ {
+    pub fn within(&self, range: Range) -> impl Iterator<Item = Range> + '_ {
         let before = self.stretches.range(..range.start).next_back();
         let from = before.map_or(range.start, |(&start, _)| start);
         self.stretches
@@ -106,7 +113,11 @@ mod tests {
                     .filter(|&number| model.insert(number))
                     .count();
                 assert_eq!(set.insert(range), new as u64, "seed {seed}");
-                assert_eq!(set.is_empty(), model.is_empty(), "seed {seed}");
+                assert_eq!(
+                    set.first().map(|stretch| stretch.start),
+                    model.first().copied(),
+                    "seed {seed}"
+                );
             }
             let start = random.u64(0..spread);
             let window = Range {
