@@ -183,7 +183,7 @@ mod tests {
         let sums = read(&log.out);
         assert_eq!(sums.len(), 5);
         for (name, histogram) in TAGS.each().into_iter().zip(total.each()) {
-            assert_eq!(sums[*name], *histogram.counts(), "{name}");
+            assert_eq!(sums[*name], histogram.counts(), "{name}");
         }
     }
 

@@ -4,8 +4,6 @@
 //! Adding deltas gives exactly the counts of one HdrHistogram of all samples, and beyond that the
 //! exact mean, minimum and maximum. A delta may come off a socket: adding one never panics.
 
-use std::borrow::Cow;
-
 use hdrhistogram::Histogram as Counts;
 use serde::{Deserialize, Serialize};
 
@@ -181,8 +179,10 @@ fn merged(
 /// [`Summary`](super::summary::Summary) of everything that is over.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    /// None before the first value.
-    counts: Option<Counts<u64>>,
+    /// By bucket; empty before the first value. Adding a delta is one addition for each of its
+    /// buckets, which hdrhistogram's own recording is far from: it makes histograms to be asked.
+    counts: Vec<u64>,
+    len: u64,
     min: u64,
     max: u64,
     sum: u128,
@@ -201,20 +201,26 @@ impl Histogram {
         self.negative = self.negative.saturating_add(delta.negative);
         if !delta.buckets.is_empty() {
             self.widen(delta.min, delta.max, delta.sum);
-            let counts = self.counts.get_or_insert_with(no_counts);
+            self.counts.resize(COUNT, 0);
             for (index, count) in delta.counts() {
-                counts.saturating_record_n(buckets::highest_value(index as usize), count);
+                self.counts[index as usize] += count;
             }
+            self.len += delta.len();
         }
         Ok(())
     }
 
     /// The counts alone, as other programs know them.
-    pub fn counts(&self) -> Cow<'_, Counts<u64>> {
-        match &self.counts {
-            Some(counts) => Cow::Borrowed(counts),
-            None => Cow::Owned(no_counts()),
+    pub fn counts(&self) -> Counts<u64> {
+        let mut counts = no_counts();
+        if !self.is_empty() {
+            let first = buckets::index(self.min);
+            let used = &self.counts[first..=buckets::index(self.max)];
+            for (index, &count) in (first..).zip(used).filter(|&(_, &count)| count > 0) {
+                counts.saturating_record_n(buckets::highest_value(index), count);
+            }
         }
+        counts
     }
 
     /// Adds another histogram's counts; does nothing if together they are too many to be true.
@@ -224,10 +230,13 @@ impl Histogram {
         }
         self.saturated = self.saturated.saturating_add(other.saturated);
         self.negative = self.negative.saturating_add(other.negative);
-        if let Some(theirs) = other.counts.as_ref().filter(|counts| !counts.is_empty()) {
+        if !other.is_empty() {
             self.widen(other.min, other.max, other.sum);
-            // Can't fail: it is refused only between different bounds.
-            let _ = self.counts.get_or_insert_with(no_counts).add(theirs);
+            self.counts.resize(COUNT, 0);
+            for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+                *mine += theirs;
+            }
+            self.len += other.len;
         }
     }
 
@@ -244,10 +253,8 @@ impl Histogram {
 
     /// Forgets everything; the memory stays for what comes next.
     pub fn clear(&mut self) {
-        let mut counts = self.counts.take();
-        if let Some(counts) = &mut counts {
-            counts.reset();
-        }
+        let mut counts = std::mem::take(&mut self.counts);
+        counts.fill(0);
         *self = Self {
             counts,
             ..Self::default()
@@ -256,7 +263,7 @@ impl Histogram {
 
     /// How many values; negative ones are not among them.
     pub fn len(&self) -> u64 {
-        self.counts.as_ref().map_or(0, Counts::len)
+        self.len
     }
 
     /// No value, negative ones aside.
@@ -297,8 +304,11 @@ impl Histogram {
 
     /// Several quantiles at once; they have to ascend.
     pub(super) fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
-        let counts = self.counts.iter();
-        let mut values = counts.flat_map(|counts| counts.value_at_quantiles(quantiles));
+        if self.is_empty() {
+            return [0; N];
+        }
+        let counts = self.counts();
+        let mut values = counts.value_at_quantiles(quantiles);
         quantiles.map(|_| values.next().unwrap_or(0).clamp(self.min, self.max))
     }
 
@@ -311,9 +321,13 @@ impl Histogram {
     /// buckets used, and at most 100 per halving of the distance to 100 %: about 2,000 for a
     /// million values, 3,300 for ten billion.
     pub fn percentiles(&self) -> Vec<(f64, u64)> {
-        let ticks = self.counts.iter().flat_map(|c| c.iter_quantiles(100));
+        if self.is_empty() {
+            return Vec::new();
+        }
         let mut reached = 0;
-        let mut found: Vec<_> = ticks
+        let mut found: Vec<_> = self
+            .counts()
+            .iter_quantiles(100)
             .map(|tick| {
                 reached += tick.count_since_last_iteration();
                 // As OMB rounds it: 29 of 100 are 29 %, where 0.29 * 100.0 is not.

@@ -38,7 +38,7 @@ fn merging_deltas_equals_one_histogram_of_all_samples() {
             }
             merged.add(&child).unwrap();
         }
-        assert_eq!(merged.counts.as_ref(), Some(&reference), "seed {seed}");
+        assert_eq!(merged.counts(), reference, "seed {seed}");
         assert_eq!(merged.len(), reference.len(), "seed {seed}");
         assert_eq!((merged.sum, merged.max()), (sum, max), "seed {seed}");
         assert_eq!(merged.saturated(), saturated, "seed {seed}");
