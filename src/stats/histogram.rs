@@ -112,7 +112,8 @@ impl HistogramDelta {
         self.buckets = merged(self.counts(), other.counts());
     }
 
-    fn check(&self) -> Result<(), DeltaError> {
+    /// How many values, if it is one that a recorder can have made.
+    fn check(&self) -> Result<u64, DeltaError> {
         let mut total = 0u64;
         let (mut first, mut last) = (None, 0);
         for (index, count) in self.counts() {
@@ -143,7 +144,7 @@ impl HistogramDelta {
         if !fits || self.sum > most || self.saturated > total {
             return Err(DeltaError::Contradiction);
         }
-        Ok(())
+        Ok(total)
     }
 }
 
@@ -193,8 +194,8 @@ pub struct Histogram {
 impl Histogram {
     /// Adds a delta, or refuses it as a whole.
     pub fn add(&mut self, delta: &HistogramDelta) -> Result<(), DeltaError> {
-        delta.check()?;
-        if self.len() + delta.len() > MOST {
+        let values = delta.check()?;
+        if self.len() + values > MOST {
             return Err(DeltaError::TooMany);
         }
         self.saturated = self.saturated.saturating_add(delta.saturated);
@@ -202,10 +203,12 @@ impl Histogram {
         if !delta.buckets.is_empty() {
             self.widen(delta.min, delta.max, delta.sum);
             self.counts.resize(COUNT, 0);
-            for (index, count) in delta.counts() {
-                self.counts[index as usize] += count;
+            let mut index = 0;
+            for &(gap, count) in &delta.buckets {
+                index += gap as usize;
+                self.counts[index] += count;
             }
-            self.len += delta.len();
+            self.len += values;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! - lost: acknowledged, not received, and the subscription has read past its place;
 //! - late: received after it was settled as lost (and then no longer lost).
 //!
-//! Memory is bounded: where more is lost than [`MEMORY`] holds, the older half of it is settled for
+//! Memory is bounded: where more is lost than `MEMORY` holds, the older half of it is settled for
 //! good. A message of that stretch at a new place counts as late, and what was lost stays lost.
 
 mod partition;

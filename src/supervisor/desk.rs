@@ -223,7 +223,7 @@ pub fn figures(tally: &mut Tally, workload: &Workload) -> (Vec<Interval>, Interv
         Some(periods) => {
             let finished = periods.finish().to_vec();
             let (total, latencies) = periods.total();
-            (finished, total, latencies.clone())
+            (finished, total, latencies)
         }
         None => {
             // The load never began.

@@ -38,6 +38,12 @@ impl Bucket {
         let _ = self.latencies.add(&from.latencies);
     }
 
+    fn join(&mut self, other: &Self) {
+        self.counters = sum(self.counters, other.counters);
+        self.latencies.add_latencies(&other.latencies);
+        self.backlog_change += other.backlog_change;
+    }
+
     fn received(&mut self, messages: u64, message_size: u64) {
         self.counters.received += messages;
         self.counters.received_bytes += messages * message_size;
@@ -99,7 +105,10 @@ pub struct Periods {
     /// Periods with histograms, by index.
     open: BTreeMap<usize, Bucket>,
     finished: Vec<Interval>,
+    /// All finished periods.
     total: Bucket,
+    /// Messages of the measured phase received, whenever that was.
+    received: u64,
     /// Finished periods with their histograms, if somebody wants them.
     logged: Option<Vec<LoggedPeriod>>,
     /// Backlog at the end of the seconds shown, and of the periods finished.
@@ -123,6 +132,7 @@ impl Periods {
             open: BTreeMap::new(),
             finished: Vec::new(),
             total: Bucket::default(),
+            received: 0,
             logged: None,
             backlog_shown: 0,
             backlog_finished: 0,
@@ -155,10 +165,7 @@ impl Periods {
             let count = self.cuts.count().max(self.finished.len());
             let beyond = self.open.split_off(&count);
             for bucket in beyond.into_values() {
-                let last = self.open.entry(count - 1).or_default();
-                last.counters = sum(last.counters, bucket.counters);
-                last.latencies.add_latencies(&bucket.latencies);
-                last.backlog_change += bucket.backlog_change;
+                self.open.entry(count - 1).or_default().join(&bucket);
             }
         }
     }
@@ -192,14 +199,11 @@ impl Periods {
         }
         let index = self.cuts.of(delta.slot).max(self.finished.len());
         let index = index.min(self.cuts.count().max(self.finished.len() + 1) - 1);
-        for (bucket, received) in [
-            (self.open.entry(index).or_default(), counted),
-            (&mut self.total, received),
-        ] {
-            bucket.add(delta, LoadPhase::Measure, size);
-            bucket.received(received, size);
-            bucket.backlog_change += change;
-        }
+        let bucket = self.open.entry(index).or_default();
+        bucket.add(delta, LoadPhase::Measure, size);
+        bucket.received(counted, size);
+        bucket.backlog_change += change;
+        self.received += received;
         while self.open.len() > OPEN_PERIODS {
             self.finish_one();
         }
@@ -239,6 +243,7 @@ impl Periods {
         let bucket = self.open.remove(&index).unwrap_or_default();
         self.backlog_finished += bucket.backlog_change;
         let (start, seconds) = self.cuts.span(index);
+        self.total.join(&bucket);
         let latencies = bucket.latencies.summaries();
         if let Some(logged) = &mut self.logged {
             logged.push(LoggedPeriod {
@@ -265,15 +270,20 @@ impl Periods {
     }
 
     /// The measured phase as a whole, and its histograms.
-    pub fn total(&self) -> (Interval, &Latencies) {
+    pub fn total(&self) -> (Interval, Latencies) {
+        let mut total = Bucket::default();
+        total.join(&self.total);
+        self.open.values().for_each(|bucket| total.join(bucket));
+        total.counters.received = self.received;
+        total.counters.received_bytes = self.received * self.message_size;
         let interval = Interval {
             start: 0.0,
             seconds: self.cuts.length.as_secs_f64().max(1e-9),
-            counters: self.total.counters,
-            backlog: self.total.backlog_change.max(0) as u64,
-            latencies: self.total.latencies.summaries(),
+            counters: total.counters,
+            backlog: total.backlog_change.max(0) as u64,
+            latencies: total.latencies.summaries(),
         };
-        (interval, &self.total.latencies)
+        (interval, total.latencies)
     }
 
     /// How often a client's queue was full when a message of the measured phase was due.
