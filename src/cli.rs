@@ -9,10 +9,13 @@ mod run;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::broker::Fault;
-use crate::config::{Overrides, parse_count, parse_duration, parse_memory, parse_rate, parse_size};
+use crate::broker::Fault as BrokerFault;
+use crate::config::{
+    Fault, Overrides, RestartOverrides, check_hang_after, parse_count, parse_duration, parse_fault,
+    parse_memory, parse_rate, parse_size,
+};
 
 pub use broker::broker;
 pub use check::{Settled, check, settle};
@@ -131,6 +134,48 @@ pub struct Inputs {
     /// Processes that consume; by default the number of cores decides.
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Processes")]
     pub consumer_processes: Option<u32>,
+
+    /// Processes that are started again when they die [default: consumers].
+    #[arg(
+        long,
+        value_name = "KIND[,KIND]",
+        value_enum,
+        value_delimiter = ',',
+        help_heading = "Processes"
+    )]
+    pub restart: Option<Vec<Restarted>>,
+
+    /// Restarts allowed within the window [default: 3].
+    #[arg(long, value_name = "N", help_heading = "Processes")]
+    pub max_restarts: Option<u32>,
+
+    /// The window that restarts are counted in [default: 5m].
+    #[arg(long, value_name = "TIME", value_parser = parse_positive, help_heading = "Processes")]
+    pub restart_window: Option<Duration>,
+
+    /// Pause before a first restart; it doubles with each further one [default: 250ms].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Processes")]
+    pub restart_backoff: Option<Duration>,
+
+    /// A process that says nothing for this long hangs, and is ended [default: 10s].
+    #[arg(long, value_name = "TIME", value_parser = parse_hang_after, help_heading = "Processes")]
+    pub hang_after: Option<Duration>,
+
+    /// Something to be done to the run's own processes, such as "kill consumer every 10s" or
+    /// "stop producer 0 at 5s for 2s". Repeatable.
+    #[arg(long, value_name = "FAULT", value_parser = parse_fault, help_heading = "Processes")]
+    pub fault: Vec<Fault>,
+}
+
+/// Which processes are started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Restarted {
+    /// Consumer processes.
+    Consumers,
+    /// Producer processes.
+    Producers,
+    /// None at all.
+    None,
 }
 
 impl Inputs {
@@ -148,7 +193,20 @@ impl Inputs {
             bootstrap: self.bootstrap.clone(),
             extra: self.extra.clone(),
             topic: self.topic.clone(),
+            restart: RestartOverrides {
+                consumers: self.restarts(Restarted::Consumers),
+                producers: self.restarts(Restarted::Producers),
+                max_restarts: self.max_restarts,
+                window: self.restart_window,
+                backoff: self.restart_backoff,
+            },
+            faults: self.fault.clone(),
+            hang_after: self.hang_after,
         }
+    }
+
+    fn restarts(&self, kind: Restarted) -> Option<bool> {
+        Some(self.restart.as_ref()?.contains(&kind))
     }
 }
 
@@ -199,7 +257,7 @@ pub struct BrokerArgs {
 
     /// What to plant, for tests: see `broker::liar`. Repeatable.
     #[arg(long, value_name = "SPEC", hide = true, conflicts_with = "socket")]
-    pub fault: Vec<Fault>,
+    pub fault: Vec<BrokerFault>,
 
     /// The supervisor's socket, where one started this broker: it says the rest.
     #[arg(long, value_name = "PATH", hide = true)]
@@ -251,6 +309,10 @@ fn parse_positive(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("give more than 0, such as 30s".to_owned()),
         duration => Ok(duration),
     }
+}
+
+fn parse_hang_after(text: &str) -> Result<Duration, String> {
+    check_hang_after(parse_duration(text)?)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `omb run`: from the command line to a run, and from its end to an exit code.
 
-use rdkafka::util::get_rdkafka_version;
 use serde_json::Value;
 
 use super::{RunArgs, settle};
 use crate::config::System;
+use crate::driver::kafka::client_library;
 use crate::driver::kafka::properties::effective::effective;
 use crate::host::Host;
 use crate::report::provenance::{Provenance, Versions, shown_command};
@@ -36,7 +36,7 @@ pub fn run(args: RunArgs) -> u8 {
     let provenance = Provenance {
         versions: Versions {
             omb: env!("CARGO_PKG_VERSION"),
-            client: format!("librdkafka {}", get_rdkafka_version().1),
+            client: client_library(),
             broker: settled
                 .driver
                 .embedded

@@ -5,15 +5,12 @@
 
 use crate::clock::Instant;
 use crate::stats::delta::LoadPhase;
-use crate::wire::Segment;
+use crate::wire::{Segment, nanos_until};
 
 /// One client's share of a segment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
-    /// Which phase its messages belong to.
-    pub phase: LoadPhase,
-    from: u64,
-    to: u64,
+    segment: Segment,
     nanos_per_message: f64,
     /// Shift against the other clients' schedules, in messages, 0 ≤ stagger < 1.
     stagger: f64,
@@ -25,26 +22,30 @@ impl Pace {
     /// The share of a client that sends `share` (0 < share ≤ 1) of the segment's messages.
     pub fn new(segment: &Segment, share: f64, stagger: f64) -> Self {
         Self {
-            phase: segment.phase,
-            from: segment.from.0,
-            to: segment.to.0,
-            nanos_per_message: 1e9 / (segment.rate * share),
+            segment: *segment,
+            nanos_per_message: segment.gap(share),
             stagger,
             next: 0,
         }
     }
 
-    /// When message `k` is due. Times of a run stay far below 2^53 ns, so this is exact to 1 ns.
+    /// Which phase its messages belong to.
     #[inline]
-    fn due_of(&self, k: u64) -> u64 {
-        self.from + ((k as f64 + self.stagger) * self.nanos_per_message) as u64
+    pub fn phase(&self) -> LoadPhase {
+        self.segment.phase
+    }
+
+    /// Goes past everything due before `at`: an earlier life was to send that.
+    pub fn resume(&mut self, at: Instant) {
+        self.next = self.next.max(self.due_before(at));
     }
 
     /// When the next message is due; `None` once the segment has no more.
     #[inline]
     pub fn next_due(&self) -> Option<Instant> {
-        let due = self.due_of(self.next);
-        (due < self.to).then_some(Instant(due))
+        let wait = nanos_until(self.next, self.stagger, self.nanos_per_message);
+        let due = Instant(self.segment.from.0 + wait);
+        (due < self.segment.to).then_some(due)
     }
 
     /// Goes on to the message after the next.
@@ -62,29 +63,22 @@ impl Pace {
     /// The instant at which the segment ends, however many messages are left.
     #[inline]
     pub fn end(&self) -> Instant {
-        Instant(self.to)
+        self.segment.to
     }
 
     /// Ends the segment at `at` if that is earlier.
     pub fn cut_short(&mut self, at: Instant) {
-        self.to = self.to.min(at.0);
+        self.segment.to = self.segment.to.min(at);
     }
 
     /// Messages due before the end that were not sent.
     pub fn unsent(&self) -> u64 {
-        let due_before_end = |k: u64| self.due_of(k) < self.to;
-        if !due_before_end(self.next) {
-            return 0;
-        }
-        let span = self.to.saturating_sub(self.from) as f64;
-        let mut total = (span / self.nanos_per_message - self.stagger).max(0.0) as u64;
-        while due_before_end(total) {
-            total += 1;
-        }
-        while total > self.next && !due_before_end(total - 1) {
-            total -= 1;
-        }
-        total - self.next
+        self.due_before(self.segment.to).saturating_sub(self.next)
+    }
+
+    fn due_before(&self, at: Instant) -> u64 {
+        self.segment
+            .due_before(self.nanos_per_message, self.stagger, at)
     }
 }
 

@@ -28,6 +28,8 @@ pub enum FromClient {
         /// What was learnt.
         delta: Box<SlotDelta>,
     },
+    /// See [`FromChild::FirstMessage`].
+    FirstMessage(Instant),
     /// Write everything said so far now, then answer.
     Flush(Sender<()>),
     /// Everything due was sent, and everything sent has an outcome.
@@ -50,6 +52,8 @@ pub struct Reporter {
     cuts: BTreeMap<u32, u64>,
     load_done: usize,
     finished: usize,
+    /// A first message was told.
+    began: bool,
 }
 
 impl Reporter {
@@ -67,6 +71,7 @@ impl Reporter {
             cuts: BTreeMap::new(),
             load_done: 0,
             finished: 0,
+            began: false,
         }
     }
 
@@ -120,6 +125,12 @@ impl Reporter {
             FromClient::Finished => {
                 self.finished += 1;
                 Ok(())
+            }
+            FromClient::FirstMessage(at) => {
+                if std::mem::replace(&mut self.began, true) {
+                    return Ok(());
+                }
+                self.connection.send(&FromChild::FirstMessage(at))
             }
             FromClient::Ready => self.connection.send(&FromChild::ClientReady(client)),
             FromClient::Probed(subscription, topic) => self

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Driver, Origin, Problem, Workload, driver, workload};
+use super::{Driver, Fault, Origin, Problem, Workload, driver, workload};
 
 /// What the command line says over the files.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +30,27 @@ pub struct Overrides {
     pub extra: Vec<(String, String)>,
     /// `--topic NAME`: an existing topic; the workload then has this one only.
     pub topic: Option<String>,
+    /// `--restart` and what belongs to it.
+    pub restart: RestartOverrides,
+    /// `--fault`: in addition to the file's.
+    pub faults: Vec<Fault>,
+    /// `--hang-after`.
+    pub hang_after: Option<Duration>,
+}
+
+/// What the command line says on restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RestartOverrides {
+    /// `--restart` names consumers, or doesn't.
+    pub consumers: Option<bool>,
+    /// `--restart` names producers, or doesn't.
+    pub producers: Option<bool>,
+    /// `--max-restarts`.
+    pub max_restarts: Option<u32>,
+    /// `--restart-window`.
+    pub window: Option<Duration>,
+    /// `--restart-backoff`.
+    pub backoff: Option<Duration>,
 }
 
 /// Reads and checks both files; everything wrong with either is told at once, in the order of

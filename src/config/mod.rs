@@ -4,6 +4,7 @@
 //! below are complete and valid: no other room checks them again.
 
 mod driver;
+mod faults;
 mod fields;
 mod load;
 mod names;
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use load::{Overrides, load, load_driver, load_workload, sort_problems};
+pub use faults::{Fault, FaultAction, FaultTarget, FaultTimes, parse_fault};
+pub use load::{Overrides, RestartOverrides, load, load_driver, load_workload, sort_problems};
 pub use names::{file_stem, is_secret, nearest};
 pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, show_duration};
+pub use workload::check_hang_after;
 
 /// One workload, complete and within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +60,12 @@ pub struct Workload {
     pub consumer_processes: Option<u32>,
     /// Length of one entry of the result's arrays.
     pub report_period: Duration,
-    /// How often children may be restarted.
+    /// Which children are restarted, and how often.
     pub restart: RestartPolicy,
+    /// Faults that the run brings about itself.
+    pub faults: Vec<Fault>,
+    /// A child that has said nothing for this long hangs, and is ended.
+    pub hang_after: Duration,
     /// How long consumers may take to read what is left after the load has ended.
     pub drain_deadline: Duration,
     /// How long clients may take to connect and to see the first probe messages.
@@ -90,20 +97,26 @@ pub enum KeyDistributor {
     RandomNano,
 }
 
-/// How often children that died may be started again.
+/// Which children that died are started again, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RestartPolicy {
+    /// Consumer processes are.
+    pub consumers: bool,
+    /// Producer processes are.
+    pub producers: bool,
     /// Restarts allowed within the window; one more fails the run.
     pub max_restarts: u32,
     /// The window that `max_restarts` counts in.
     pub window: Duration,
-    /// Pause before the first restart; it doubles with each further one.
+    /// Pause before the first restart, give or take a quarter; it doubles with each further one.
     pub backoff: Duration,
 }
 
 impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
+            consumers: true,
+            producers: false,
             max_restarts: 3,
             window: Duration::from_secs(300),
             backoff: Duration::from_millis(250),
@@ -262,6 +275,8 @@ pub mod testing {
             consumer_processes: None,
             report_period: Duration::from_secs(10),
             restart: RestartPolicy::default(),
+            faults: Vec::new(),
+            hang_after: Duration::from_secs(10),
             drain_deadline: Duration::from_secs(60),
             ready_deadline: Duration::from_secs(60),
         }

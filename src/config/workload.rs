@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
+use super::faults::{Fault, parse_fault};
 use super::fields::{Fields, Wrong, flag, number, text, whole};
 use super::load::Overrides;
-use super::units::{check_rate, parse_duration, parse_size};
+use super::units::{check_rate, parse_duration, parse_size, show_duration};
 use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, tree};
 
 /// Every key of a workload file: OMB's, then ours.
@@ -39,6 +40,8 @@ const KEYS: &[&str] = &[
     "drainDeadline",
     "readyDeadline",
     "restart",
+    "faults",
+    "hangAfter",
 ];
 
 /// The pool of randomised payloads that OMB's own files use.
@@ -47,6 +50,8 @@ const USUAL_POOL: u32 = 1000;
 const LARGEST_POOL: usize = 1 << 30;
 /// The interval at which children report; a period can't be shorter.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(200);
+/// Children report five times a second; a host that is overloaded may keep them from it for a while.
+const SHORTEST_HANG: Duration = Duration::from_secs(2);
 /// More processes than this are a mistake on one host.
 const MOST_PROCESSES: i64 = 1024;
 
@@ -132,7 +137,13 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
     });
     let drain_deadline = fields.or("drainDeadline", Duration::from_secs(60), positive);
     let ready_deadline = fields.or("readyDeadline", Duration::from_secs(60), positive);
-    let restart = restart(fields);
+    let hang_after = given(fields, "hangAfter", overrides.hang_after).unwrap_or_else(|| {
+        fields.or("hangAfter", Duration::from_secs(10), |value| {
+            positive(value).and_then(check_hang_after)
+        })
+    });
+    let restart = restart(fields, overrides);
+    let faults = faults(fields, overrides, restart, duration);
     Some(Workload {
         name,
         topics: topics?,
@@ -151,6 +162,8 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         consumer_processes,
         report_period,
         restart,
+        faults,
+        hang_after,
         drain_deadline,
         ready_deadline,
     })
@@ -343,15 +356,76 @@ fn check_payload_file(
     fields.problem(origin, message);
 }
 
-fn restart(fields: &mut Fields<'_>) -> RestartPolicy {
+/// Whether children can be held to this.
+///
+/// # Errors
+/// What to give instead.
+pub fn check_hang_after(after: Duration) -> Result<Duration, String> {
+    if after < SHORTEST_HANG {
+        return Err("give at least 2s".to_owned());
+    }
+    Ok(after)
+}
+
+fn restart(fields: &mut Fields<'_>, overrides: &Overrides) -> RestartPolicy {
+    const KEYS: &[&str] = &["consumers", "producers", "maxRestarts", "window", "backoff"];
     let mut policy = RestartPolicy::default();
-    if let Some(mut inner) = fields.inner("restart", &["maxRestarts", "window", "backoff"]) {
+    if let Some(mut inner) = fields.inner("restart", KEYS) {
+        policy.consumers = inner.or("consumers", policy.consumers, flag);
+        policy.producers = inner.or("producers", policy.producers, flag);
         let most = i64::from(policy.max_restarts);
         policy.max_restarts = inner.or("maxRestarts", most, whole(0, 1_000_000)) as u32;
         policy.window = inner.or("window", policy.window, positive);
         policy.backoff = inner.or("backoff", policy.backoff, duration);
     }
-    policy
+    let given = &overrides.restart;
+    RestartPolicy {
+        consumers: given.consumers.unwrap_or(policy.consumers),
+        producers: given.producers.unwrap_or(policy.producers),
+        max_restarts: given.max_restarts.unwrap_or(policy.max_restarts),
+        window: given.window.unwrap_or(policy.window),
+        backoff: given.backoff.unwrap_or(policy.backoff),
+    }
+}
+
+/// The file's faults, then the command line's.
+fn faults(
+    fields: &mut Fields<'_>,
+    overrides: &Overrides,
+    restart: RestartPolicy,
+    length: Option<Duration>,
+) -> Vec<Fault> {
+    let at = fields.place("faults");
+    let in_file = fields.or("faults", Vec::new(), |value| match value {
+        Value::String(one) => Ok(vec![parse_fault(one)?]),
+        Value::Sequence(all) => all.iter().map(|one| parse_fault(&text(one)?)).collect(),
+        _ => Err("give a list of faults, such as - kill consumer every 10s".to_owned()),
+    });
+    let option = || Origin::CommandLine("--fault".to_owned());
+    let in_file = in_file.into_iter().map(|fault| (at.clone(), fault));
+    let given = overrides.faults.iter().cloned();
+    let all: Vec<(Option<Origin>, Fault)> = in_file
+        .chain(given.map(|fault| (Some(option()), fault)))
+        .collect();
+    for (origin, fault) in &all {
+        let origin = || origin.clone().unwrap_or_else(option);
+        if let Some(length) = length
+            && fault.times_within(length).is_empty()
+        {
+            let length = show_duration(length);
+            let message =
+                format!("\"{fault}\" lies behind the end of the measured phase ({length})");
+            fields.problem(origin(), message);
+        }
+        if fault.kills_producers() && !restart.producers {
+            let message = format!(
+                "\"{fault}\" kills producers, which are not started again; add restart: \
+                 {{producers: true}}, or --restart-producers"
+            );
+            fields.problem(origin(), message);
+        }
+    }
+    all.into_iter().map(|(_, fault)| fault).collect()
 }
 
 #[cfg(test)]

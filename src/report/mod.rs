@@ -2,6 +2,7 @@
 //!
 //! The types here are what the supervisor hands over; each writer turns them into its own form.
 
+pub mod disturbances;
 mod examples;
 pub mod file;
 pub mod hlog;
@@ -17,6 +18,7 @@ use crate::host::Busy;
 use crate::stats::examples::{SendExamples, SubscriptionExamples};
 use crate::stats::latencies::{Latencies, LatencySummaries};
 use crate::stats::ledger::SubscriptionCounts;
+use disturbances::Disturbances;
 use provenance::Provenance;
 
 /// How a run ended.
@@ -71,6 +73,8 @@ pub struct Interval {
     pub counters: Counters,
     /// Acknowledged and not yet received at its end, summed over subscriptions.
     pub backlog: u64,
+    /// Something happened that is in `omb.disturbances`: these latencies tell of it, too.
+    pub disturbed: bool,
     /// Latencies of messages in this stretch.
     pub latencies: LatencySummaries,
 }
@@ -115,6 +119,10 @@ pub struct Run {
     pub total: Interval,
     /// Its histograms.
     pub latencies: Latencies,
+    /// Latencies of messages that nothing disturbed; `None` where nothing was.
+    pub undisturbed: Option<LatencySummaries>,
+    /// Deaths, stops and pauses while there was load, and how the run recovered.
+    pub disturbances: Disturbances,
     /// Every process, in the order of their starts.
     pub processes: Vec<Process>,
     /// Restarts of children.

@@ -13,6 +13,7 @@ use super::numbers::{Millis, finite, java_double, micros, millis, rfc3339, whole
 use super::{Interval, LedgerReport, Process, Run, examples};
 use crate::stats::examples::{SendExamples, SubscriptionExamples};
 use crate::stats::histogram::Histogram;
+use crate::stats::latencies::LatencySummaries;
 use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
 
@@ -203,6 +204,10 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
     );
     let end_to_end = Millis::from(&latencies.end_to_end_response);
     own.put("endToEndResponseLatency", serde_json::to_value(end_to_end)?);
+    own.put("undisturbed", undisturbed(run)?);
+    own.put("disturbances", run.disturbances.to_json()?);
+    let periods = run.periods.iter().map(|period| period.disturbed);
+    own.put("disturbedPeriods", periods.collect::<Vec<_>>());
     own.put("outOfRange", out_of_range(run));
     own.put("ledger", ledger(&run.ledger));
     own.put("hostLimits", limits(run));
@@ -215,6 +220,35 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
         run.processes.iter().map(process).collect::<Vec<_>>(),
     );
     Ok(own)
+}
+
+/// Latencies without those of messages that a disturbance delayed, or null where there was none.
+fn undisturbed(run: &Run) -> serde_json::Result<Value> {
+    let Some(latencies) = &run.undisturbed else {
+        return Ok(Value::Null);
+    };
+    let LatencySummaries {
+        publish,
+        publish_delay,
+        response,
+        end_to_end,
+        end_to_end_response,
+    } = latencies;
+    let all = [
+        ("publishLatency", publish),
+        ("publishDelayLatency", publish_delay),
+        ("responseLatency", response),
+        ("endToEndLatency", end_to_end),
+        ("endToEndResponseLatency", end_to_end_response),
+    ];
+    all.into_iter()
+        .map(|(name, summary)| {
+            Ok((
+                name.to_owned(),
+                serde_json::to_value(Millis::from(summary))?,
+            ))
+        })
+        .collect()
 }
 
 fn broker(run: &Run) -> &'static str {

@@ -102,6 +102,7 @@ struct Sample<'a> {
     acknowledged_bytes: u64,
     received_bytes: u64,
     backlog: u64,
+    disturbed: bool,
     publish_latency: Millis,
     publish_delay_latency: Millis,
     response_latency: Millis,
@@ -162,6 +163,7 @@ impl<W: Write> Samples<W> {
             seconds,
             counters,
             backlog,
+            disturbed,
             latencies,
         } = interval;
         let Counters {
@@ -193,6 +195,7 @@ impl<W: Write> Samples<W> {
             acknowledged_bytes,
             received_bytes,
             backlog: *backlog,
+            disturbed: *disturbed,
             publish_latency: publish.into(),
             publish_delay_latency: publish_delay.into(),
             response_latency: response.into(),

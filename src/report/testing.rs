@@ -1,3 +1,4 @@
+use super::disturbances::Disturbances;
 use super::*;
 use crate::config::{KafkaConfig, System, testing};
 use crate::stats::latencies::LatencyRecorders;
@@ -32,6 +33,7 @@ pub fn run() -> Run {
         seconds,
         counters: counters((seconds * 1_000.0) as u64),
         backlog: 3,
+        disturbed: false,
         latencies: histograms.summaries(),
     };
     Run {
@@ -48,6 +50,8 @@ pub fn run() -> Run {
         periods: vec![interval(0.0, 60.0), interval(60.0, 60.0)],
         total: interval(0.0, 120.0),
         latencies: histograms.clone(),
+        undisturbed: None,
+        disturbances: Disturbances::default(),
         processes: vec![Process {
             role: "producer",
             id: 0,

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{anyhow, bail};
 
 use super::Options;
+use super::periods::Measured;
 use super::tally::Tally;
 use crate::clock::Instant;
 use crate::config::{Driver, System, Workload};
@@ -20,7 +21,6 @@ use crate::report::hlog::{IntervalLog, LoggedPeriod};
 use crate::report::samples::{Children, Head, Samples};
 use crate::report::terminal::{Banner, LiveContext, Screen, banner, summary};
 use crate::report::{Interval, Run};
-use crate::stats::latencies::Latencies;
 
 /// The screen and the files of one run.
 pub struct Desk {
@@ -218,21 +218,23 @@ fn now_unix_ms() -> i64 {
 }
 
 /// The figures of a run so far: its periods, and the measured phase as a whole.
-pub fn figures(tally: &mut Tally, workload: &Workload) -> (Vec<Interval>, Interval, Latencies) {
+pub fn figures(tally: &mut Tally, workload: &Workload) -> (Vec<Interval>, Measured) {
     match &mut tally.periods {
         Some(periods) => {
             let finished = periods.finish().to_vec();
-            let (total, latencies) = periods.total();
-            (finished, total, latencies)
+            (finished, periods.total())
         }
         None => {
             // The load never began.
-            let seconds = workload.duration.as_secs_f64();
             let nothing = Interval {
-                seconds,
+                seconds: workload.duration.as_secs_f64(),
                 ..Interval::default()
             };
-            (vec![nothing.clone()], nothing, Latencies::default())
+            let measured = Measured {
+                interval: nothing.clone(),
+                ..Measured::default()
+            };
+            (vec![nothing], measured)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can happen to a run, and what can be done about it.
 
+use std::time::Duration;
+
 use super::machine::Phase;
 use crate::report::Interval;
 use crate::wire::{FromChild, Order, Reply, Role, ToChild};
@@ -58,6 +60,8 @@ pub enum Event {
     Reply(Reply),
     /// A signal for the run.
     Signal(i32),
+    /// The run was stopped as a whole, and goes on after this time.
+    Resumed(Duration),
     /// Time went by.
     Tick,
 }
@@ -75,6 +79,12 @@ pub enum Action {
     OrphanSteward,
     /// Send a signal to a child.
     Kill(ChildKey, i32),
+    /// A child hangs: ask it to end, or kill it where it can't hear that.
+    EndHanging(ChildKey),
+    /// Stop this process until somebody continues it.
+    Pause,
+    /// Show how things are.
+    Snapshot,
     /// Show and store a second, and the phase it lay in.
     Second(Box<Interval>, Phase),
     /// Show and store that something happened.

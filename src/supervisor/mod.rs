@@ -5,6 +5,7 @@
 //! children, because they die with the thread that started them.
 
 pub mod desk;
+pub mod disturbance;
 pub mod event;
 pub mod machine;
 pub mod periods;
@@ -24,6 +25,7 @@ use anyhow::Context;
 use desk::Desk;
 use event::{Action, Event};
 use machine::{Brief, Machine};
+use nix::sys::signal::Signal;
 use processes::{Happening, Processes};
 use watch::Watch;
 
@@ -32,6 +34,7 @@ use crate::config::{Driver, Workload};
 use crate::plan::{Plan, RunId};
 use crate::report::provenance::Provenance;
 use crate::report::{LedgerReport, Run, Status};
+use crate::stats::ledger::SubscriptionCounts;
 use crate::wire::{BrokerAssignment, StewardAssignment};
 
 /// How often the state machine looks at the clock.
@@ -240,6 +243,12 @@ impl Supervisor {
                 Action::Order(order) => self.processes.order(&order),
                 Action::OrphanSteward => self.processes.orphan_steward(),
                 Action::Kill(key, signal) => self.processes.kill(key, signal),
+                Action::EndHanging(key) => self.processes.end_hanging(key),
+                Action::Pause => self.pause()?,
+                Action::Snapshot => {
+                    let text = self.snapshot();
+                    self.desk.say(&text);
+                }
                 Action::Second(second, phase) => {
                     self.desk
                         .second(&second, phase.name(), self.machine.children());
@@ -255,6 +264,39 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    /// Stops until somebody continues us, as SIGTSTP would have.
+    fn pause(&mut self) -> anyhow::Result<()> {
+        let since = Instant::now();
+        nix::sys::signal::raise(Signal::SIGSTOP).context("cannot stop")?;
+        let now = Instant::now();
+        let actions = self.machine.on(now, Event::Resumed(now.since(since)));
+        self.carry_out(actions)
+    }
+
+    /// How things are, in a few words, for SIGUSR1.
+    fn snapshot(&self) -> String {
+        let machine = &self.machine;
+        let load = machine.tally.load;
+        let books = machine.tally.ledger.counts();
+        let sum = |of: fn(&SubscriptionCounts) -> u64| books.iter().map(of).sum::<u64>();
+        let (alive, expected) = machine.children();
+        format!(
+            "status: run {}, phase {}, {} sent, {} acknowledged, {} failed, {} unknown, {} received, \
+             {} lost, {} unread, {} redelivered, {alive} of {expected} processes alive, {} restarts",
+            self.id,
+            machine.phase().name(),
+            load.sent,
+            load.acknowledged,
+            load.failed,
+            load.unknown,
+            sum(|books| books.received),
+            sum(|books| books.lost),
+            sum(|books| books.unread),
+            sum(|books| books.redelivered),
+            machine.restarts(),
+        )
     }
 
     /// The last words, and what to tell the shell.
@@ -291,7 +333,7 @@ impl Supervisor {
         if !errors.is_empty() {
             notes.push(format!("errors of producers: {}", errors.join(", ")));
         }
-        let (periods, total, latencies) = desk::figures(tally, &self.options.workload);
+        let (periods, total) = desk::figures(tally, &self.options.workload);
         self.log_periods();
         Run {
             id: self.id.to_string(),
@@ -301,8 +343,10 @@ impl Supervisor {
             reason: self.machine.verdict.reason.clone(),
             notes,
             periods,
-            total,
-            latencies,
+            total: total.interval,
+            latencies: total.latencies,
+            undisturbed: total.undisturbed,
+            disturbances: self.machine.disturbances(),
             cpu_seconds: processes.iter().map(|p| p.cpu_seconds).sum::<f64>() + own_cpu_seconds(),
             processes,
             restarts: self.machine.restarts(),

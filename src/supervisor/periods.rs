@@ -8,7 +8,7 @@ use crate::config::Workload;
 use crate::report::hlog::LoggedPeriod;
 use crate::report::{Counters, Interval};
 use crate::stats::delta::{Grid, LOAD_PHASES, LoadPhase, SLOT, Slot, SlotDelta};
-use crate::stats::latencies::Latencies;
+use crate::stats::latencies::{Latencies, LatencySummaries};
 
 /// Seconds are shown this long after their end, so that the deltas of their last slot are in.
 pub const SHOW_AFTER: Duration = Duration::from_millis(350);
@@ -20,13 +20,16 @@ const OPEN_PERIODS: usize = 2;
 #[derive(Default)]
 struct Bucket {
     counters: Counters,
-    latencies: Latencies,
+    /// Of messages that nothing disturbed.
+    calm: Latencies,
+    /// Of the others.
+    disturbed: Latencies,
     /// Receptions that acknowledgements of this stretch lead to, less those that happened in it.
     backlog_change: i64,
 }
 
 impl Bucket {
-    fn add(&mut self, delta: &SlotDelta, phase: LoadPhase, message_size: u64) {
+    fn add(&mut self, delta: &SlotDelta, phase: LoadPhase, message_size: u64, disturbed: bool) {
         let from = delta.phases.of(phase);
         let to = &mut self.counters;
         to.sent += from.sent;
@@ -35,19 +38,50 @@ impl Bucket {
         to.unknown += from.unknown;
         to.acknowledged_bytes += from.acknowledged * message_size;
         // A histogram no child of ours would send is not counted; its counters are.
-        let _ = self.latencies.add(&from.latencies);
+        let latencies = if disturbed {
+            &mut self.disturbed
+        } else {
+            &mut self.calm
+        };
+        let _ = latencies.add(&from.latencies);
     }
 
     fn join(&mut self, other: &Self) {
         self.counters = sum(self.counters, other.counters);
-        self.latencies.add_latencies(&other.latencies);
+        self.calm.add_latencies(&other.calm);
+        self.disturbed.add_latencies(&other.disturbed);
         self.backlog_change += other.backlog_change;
+    }
+
+    fn is_disturbed(&self) -> bool {
+        self.disturbed
+            .each()
+            .into_iter()
+            .any(|histogram| !histogram.is_empty())
+    }
+
+    /// All latencies, disturbed or not.
+    fn latencies(self) -> Latencies {
+        let mut all = self.calm;
+        all.add_latencies(&self.disturbed);
+        all
     }
 
     fn received(&mut self, messages: u64, message_size: u64) {
         self.counters.received += messages;
         self.counters.received_bytes += messages * message_size;
     }
+}
+
+/// The measured phase as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Its figures.
+    pub interval: Interval,
+    /// Its histograms.
+    pub latencies: Latencies,
+    /// Latencies of messages that nothing disturbed; `None` where nothing was.
+    pub undisturbed: Option<LatencySummaries>,
 }
 
 /// Which stretch of the measured phase each slot belongs to.
@@ -171,8 +205,9 @@ impl Periods {
     }
 
     /// Adds what one child learnt in one slot. `expected` receptions follow from its
-    /// acknowledgements; `new` messages were received for the first time, by phase.
-    pub fn add(&mut self, delta: &SlotDelta, expected: u64, new: [u64; 2]) {
+    /// acknowledgements; `new` messages were received for the first time, by phase. Latencies of a
+    /// `disturbed` slot are told from the others.
+    pub fn add(&mut self, delta: &SlotDelta, expected: u64, new: [u64; 2], disturbed: bool) {
         let unsent = |phase| delta.phases.of(phase).unsent;
         self.unsent += LOAD_PHASES.into_iter().map(unsent).sum::<u64>();
         self.queue_full += delta.phases.of(LoadPhase::Measure).queue_full;
@@ -182,7 +217,7 @@ impl Periods {
         let shown = self.next_second.max(second(delta.slot));
         let bucket = self.seconds.entry(shown).or_default();
         for phase in LOAD_PHASES {
-            bucket.add(delta, phase, size);
+            bucket.add(delta, phase, size, disturbed);
             bucket.received(new[phase as usize], size);
         }
         bucket.backlog_change += change;
@@ -200,7 +235,7 @@ impl Periods {
         let index = self.cuts.of(delta.slot).max(self.finished.len());
         let index = index.min(self.cuts.count().max(self.finished.len() + 1) - 1);
         let bucket = self.open.entry(index).or_default();
-        bucket.add(delta, LoadPhase::Measure, size);
+        bucket.add(delta, LoadPhase::Measure, size, disturbed);
         bucket.received(counted, size);
         bucket.backlog_change += change;
         self.received += received;
@@ -234,7 +269,8 @@ impl Periods {
             seconds: 1.0,
             counters: bucket.counters,
             backlog: self.backlog_shown.max(0) as u64,
-            latencies: bucket.latencies.summaries(),
+            disturbed: bucket.is_disturbed(),
+            latencies: bucket.latencies().summaries(),
         }
     }
 
@@ -244,21 +280,23 @@ impl Periods {
         self.backlog_finished += bucket.backlog_change;
         let (start, seconds) = self.cuts.span(index);
         self.total.join(&bucket);
-        let latencies = bucket.latencies.summaries();
+        let (counters, disturbed) = (bucket.counters, bucket.is_disturbed());
+        let latencies = bucket.latencies();
+        self.finished.push(Interval {
+            start,
+            seconds,
+            counters,
+            backlog: self.backlog_finished.max(0) as u64,
+            disturbed,
+            latencies: latencies.summaries(),
+        });
         if let Some(logged) = &mut self.logged {
             logged.push(LoggedPeriod {
                 start: Duration::from_secs_f64(start),
                 length: Duration::from_secs_f64(seconds),
-                latencies: bucket.latencies,
+                latencies,
             });
         }
-        self.finished.push(Interval {
-            start,
-            seconds,
-            counters: bucket.counters,
-            backlog: self.backlog_finished.max(0) as u64,
-            latencies,
-        });
     }
 
     /// All periods, finished; at least one.
@@ -269,21 +307,29 @@ impl Periods {
         &self.finished
     }
 
-    /// The measured phase as a whole, and its histograms.
-    pub fn total(&self) -> (Interval, Latencies) {
+    /// The measured phase as a whole.
+    pub fn total(&self) -> Measured {
         let mut total = Bucket::default();
         total.join(&self.total);
         self.open.values().for_each(|bucket| total.join(bucket));
         total.counters.received = self.received;
         total.counters.received_bytes = self.received * self.message_size;
-        let interval = Interval {
-            start: 0.0,
-            seconds: self.cuts.length.as_secs_f64().max(1e-9),
-            counters: total.counters,
-            backlog: total.backlog_change.max(0) as u64,
-            latencies: total.latencies.summaries(),
-        };
-        (interval, total.latencies)
+        let (counters, disturbed) = (total.counters, total.is_disturbed());
+        let backlog = total.backlog_change.max(0) as u64;
+        let undisturbed = disturbed.then(|| total.calm.summaries());
+        let latencies = total.latencies();
+        Measured {
+            interval: Interval {
+                start: 0.0,
+                seconds: self.cuts.length.as_secs_f64().max(1e-9),
+                counters,
+                backlog,
+                disturbed,
+                latencies: latencies.summaries(),
+            },
+            latencies,
+            undisturbed,
+        }
     }
 
     /// How often a client's queue was full when a message of the measured phase was due.
@@ -320,6 +366,7 @@ mod tests {
     use super::*;
     use crate::config::testing::workload;
     use crate::stats::delta::{ByPhase, PhaseDelta};
+    use crate::stats::latencies::LatencyRecorders;
 
     const GRID: Grid = Grid {
         origin: Instant(100_000_000_000),
@@ -366,16 +413,16 @@ mod tests {
     fn what_is_acknowledged_after_the_end_joins_the_last_period() {
         let mut periods = periods(20, 10);
         for slot in 0..100 {
-            periods.add(&delta(slot, 10), 10, [0, 10]);
+            periods.add(&delta(slot, 10), 10, [0, 10], false);
         }
-        periods.add(&delta(101, 7), 7, [0, 7]);
+        periods.add(&delta(101, 7), 7, [0, 7], false);
         let counts: Vec<u64> = periods
             .finish()
             .iter()
             .map(|interval| interval.counters.acknowledged)
             .collect();
         assert_eq!(counts, [500, 507]);
-        let (total, _) = periods.total();
+        let total = periods.total().interval;
         assert_eq!(
             (total.counters.acknowledged, total.counters.received),
             (1_007, 1_007)
@@ -390,23 +437,23 @@ mod tests {
     fn a_backlog_read_after_the_end_is_no_rate() {
         let mut periods = periods(10, 10);
         for slot in 0..50 {
-            periods.add(&delta(slot, 10), 10, [0, 5]);
+            periods.add(&delta(slot, 10), 10, [0, 5], false);
         }
         for slot in 50..100 {
-            periods.add(&delta(slot, 0), 0, [0, 5]);
+            periods.add(&delta(slot, 0), 0, [0, 5], false);
         }
         let interval = periods.finish()[0].clone();
         assert_eq!(interval.counters.acknowledged, 500);
         // 250 within the phase, and 5 in the slot that may hold its last messages.
         assert_eq!(interval.counters.received, 255);
-        assert_eq!(periods.total().0.counters.received, 500);
+        assert_eq!(periods.total().interval.counters.received, 500);
     }
 
     #[test]
     fn the_backlog_of_a_period_is_what_was_not_received_by_its_end() {
         let mut periods = periods(20, 10);
-        periods.add(&delta(3, 100), 200, [0, 30]);
-        periods.add(&delta(60, 0), 0, [0, 150]);
+        periods.add(&delta(3, 100), 200, [0, 30], false);
+        periods.add(&delta(60, 0), 0, [0, 150], false);
         let backlog: Vec<u64> = periods
             .finish()
             .iter()
@@ -419,7 +466,7 @@ mod tests {
     fn an_interrupted_phase_is_as_long_as_it_was() {
         let mut periods = periods(60, 10);
         for slot in 0..62 {
-            periods.add(&delta(slot, 1), 1, [0, 1]);
+            periods.add(&delta(slot, 1), 1, [0, 1], false);
         }
         periods.cut_short(Duration::from_millis(12_400));
         let intervals = periods.finish();
@@ -431,14 +478,37 @@ mod tests {
     #[test]
     fn seconds_are_shown_once_each_and_late_deltas_still_count() {
         let mut periods = periods(10, 10);
-        periods.add(&delta(0, 10), 10, [0, 10]);
+        periods.add(&delta(0, 10), 10, [0, 10], false);
         let after = |millis| GRID.origin + Duration::from_millis(millis);
         assert!(periods.due_seconds(after(1_000)).is_empty());
         let first = periods.due_seconds(after(1_350));
         assert_eq!((first.len(), first[0].counters.acknowledged), (1, 10));
-        periods.add(&delta(1, 5), 5, [0, 5]);
+        periods.add(&delta(1, 5), 5, [0, 5], false);
         let second = periods.due_seconds(after(2_350));
         assert_eq!((second.len(), second[0].counters.acknowledged), (1, 5));
         assert_eq!(periods.finish()[0].counters.acknowledged, 15);
+    }
+
+    #[test]
+    fn latencies_of_disturbed_slots_are_told_from_the_others() {
+        let recorded = |slot, nanos| {
+            let mut recorders = LatencyRecorders::default();
+            recorders.publish.record(nanos);
+            let mut delta = delta(slot, 1);
+            delta.phases.of_mut(LoadPhase::Measure).latencies = recorders.cut();
+            delta
+        };
+        let mut periods = periods(20, 10);
+        periods.add(&recorded(3, 1_000), 1, [0, 1], false);
+        assert!(periods.total().undisturbed.is_none());
+        periods.add(&recorded(4, 9_000_000), 1, [0, 1], true);
+        periods.add(&recorded(60, 2_000), 1, [0, 1], false);
+        let disturbed: Vec<bool> = periods.finish().iter().map(|p| p.disturbed).collect();
+        assert_eq!(disturbed, [true, false]);
+        let total = periods.total();
+        let undisturbed = total.undisturbed.unwrap().publish;
+        assert_eq!((undisturbed.count, undisturbed.max), (2, 2_000.0));
+        let all = total.interval.latencies.publish;
+        assert_eq!((all.count, all.max), (3, 9_000_000.0));
     }
 }

@@ -48,6 +48,8 @@ pub enum Happening {
 /// How a process ended, and what it used.
 pub struct Ending {
     how: String,
+    /// By SIGKILL.
+    killed: bool,
     last_words: Vec<String>,
     cpu_seconds: f64,
     max_rss_bytes: u64,
@@ -70,6 +72,8 @@ pub struct Processes {
     running: HashMap<ChildKey, Running>,
     records: Vec<Process>,
     steward: Option<ChildStdin>,
+    /// As last read.
+    killed_for_memory: u64,
 }
 
 impl Processes {
@@ -95,6 +99,7 @@ impl Processes {
             running: HashMap::new(),
             records: Vec::new(),
             steward: None,
+            killed_for_memory: killed_for_memory(),
         })
     }
 
@@ -180,8 +185,12 @@ impl Processes {
                 let death = running.death.take()?;
                 self.buried(key, death)
             }
-            Happening::Died(key, ending) => {
+            Happening::Died(key, mut ending) => {
+                let for_memory = ending.killed && self.memory_ran_out();
                 let running = self.running.get_mut(&key)?;
+                if for_memory {
+                    ending.how.push_str(", out of memory");
+                }
                 let record = &mut self.records[running.record];
                 record.ended = Some(ending.how.clone());
                 record.cpu_seconds = ending.cpu_seconds;
@@ -204,6 +213,12 @@ impl Processes {
                 self.buried(key, death)
             }
         }
+    }
+
+    /// Whether the system has killed for memory since this was last asked.
+    fn memory_ran_out(&mut self) -> bool {
+        let now = killed_for_memory();
+        std::mem::replace(&mut self.killed_for_memory, now) < now
     }
 
     fn buried(&mut self, key: ChildKey, mut death: Death) -> Option<Event> {
@@ -248,10 +263,38 @@ impl Processes {
         }
     }
 
+    /// Ends a child that hangs. One that is stopped can't handle a request.
+    pub fn end_hanging(&self, key: ChildKey) {
+        if let Some(running) = self.running.get(&key) {
+            let signal = if is_stopped(running.pid) {
+                libc::SIGKILL
+            } else {
+                libc::SIGTERM
+            };
+            kill(running.pid, signal);
+        }
+    }
+
     /// All processes so far, in the order of their starts.
     pub fn records(&self) -> &[Process] {
         &self.records
     }
+}
+
+/// Whether a process is stopped, by a signal or a debugger.
+fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in brackets, may hold anything.
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes());
+    state.is_some_and(|rest| matches!(rest.first(), Some(b'T' | b't')))
+}
+
+/// How many processes the system has killed for memory since it started.
+fn killed_for_memory() -> u64 {
+    let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let mut lines = counters.lines();
+    let count = lines.find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 /// A child that is not waited for yet can't have given its number to another process.
@@ -324,18 +367,22 @@ fn wait(key: ChildKey, pid: i32, stderr: ChildStderr, sender: &Sender<Happening>
         // Where nobody listens any more the run is over.
         let _ = sender.send(Happening::Line(key, line));
     }
-    let (how, cpu_seconds, max_rss_bytes) = wait_for(pid);
     let ending = Ending {
-        how,
         last_words,
-        cpu_seconds,
-        max_rss_bytes,
+        ..wait_for(pid)
     };
     let _ = sender.send(Happening::Died(key, ending));
 }
 
-/// Waits for a child: (how it ended, processor seconds, largest resident set in bytes).
-fn wait_for(pid: i32) -> (String, f64, u64) {
+/// Waits for a child.
+fn wait_for(pid: i32) -> Ending {
+    let mut ending = Ending {
+        how: "unknown: the system knows no such child".to_owned(),
+        killed: false,
+        last_words: Vec::new(),
+        cpu_seconds: 0.0,
+        max_rss_bytes: 0,
+    };
     let mut status = 0;
     // SAFETY: all zeros is a valid rusage: it is plain numbers.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -346,20 +393,18 @@ fn wait_for(pid: i32) -> (String, f64, u64) {
             break;
         }
         if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return ("unknown: the system knows no such child".to_owned(), 0.0, 0);
+            return ending;
         }
     }
-    let how = if libc::WIFSIGNALED(status) {
+    ending.how = if libc::WIFSIGNALED(status) {
         let signal = libc::WTERMSIG(status);
+        ending.killed = signal == libc::SIGKILL;
         format!("signal {signal} ({})", signal_name(signal))
     } else {
         format!("exit {}", libc::WEXITSTATUS(status))
     };
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
-    let kibibytes = usage.ru_maxrss.max(0) as u64;
-    (
-        how,
-        seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        kibibytes * 1024,
-    )
+    ending.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    ending.max_rss_bytes = usage.ru_maxrss.max(0) as u64 * 1024;
+    ending
 }

@@ -9,45 +9,62 @@ use crate::config::RestartPolicy;
 /// Longest pause before a restart.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// Pauses differ by up to this share, so that children that died together don't come back together.
+const JITTER: f64 = 0.25;
+
 /// The restarts of one run.
 #[derive(Debug)]
 pub struct Restarts {
     policy: RestartPolicy,
-    recent: VecDeque<Instant>,
+    /// Restarts within the window: when, and which death led to it.
+    recent: VecDeque<(Instant, String)>,
     total: u32,
+    random: fastrand::Rng,
 }
 
 impl Restarts {
-    /// None so far.
-    pub fn new(policy: RestartPolicy) -> Self {
+    /// None so far. Pauses are the same for the same `seed`.
+    pub fn new(policy: RestartPolicy, seed: u64) -> Self {
         Self {
             policy,
             recent: VecDeque::new(),
             total: 0,
+            random: fastrand::Rng::with_seed(seed),
         }
     }
 
-    /// How long to wait before the next restart; `None` if there were too many within the window.
-    pub fn next(&mut self, now: Instant) -> Option<Duration> {
+    /// How long to wait before the restart that this death asks for.
+    ///
+    /// # Errors
+    /// Too many within the window: all deaths in it, one after the other.
+    pub fn next(&mut self, now: Instant, death: &str) -> Result<Duration, String> {
+        let before = self.policy.window;
         while self
             .recent
             .front()
-            .is_some_and(|&at| now.since(at) >= self.policy.window)
+            .is_some_and(|(at, _)| now.since(*at) >= before)
         {
             self.recent.pop_front();
         }
         let recent = self.recent.len() as u32;
         if recent >= self.policy.max_restarts {
-            return None;
+            let deaths = self.recent.iter().map(|(_, death)| death.as_str());
+            return Err(deaths.chain([death]).collect::<Vec<_>>().join("; "));
         }
-        self.recent.push_back(now);
+        self.recent.push_back((now, death.to_owned()));
         self.total += 1;
-        Some(
-            self.policy
-                .backoff
-                .saturating_mul(1 << recent.min(16))
-                .min(LONGEST_PAUSE),
-        )
+        let pause = self.policy.backoff.saturating_mul(1 << recent.min(16));
+        Ok(self.spread(pause.min(LONGEST_PAUSE)))
+    }
+
+    /// How long to wait after a death that the run brought about itself: none of those is too many.
+    pub fn planned(&mut self) -> Duration {
+        self.total += 1;
+        self.spread(self.policy.backoff)
+    }
+
+    fn spread(&mut self, pause: Duration) -> Duration {
+        pause.mul_f64(1.0 + JITTER * (2.0 * self.random.f64() - 1.0))
     }
 
     /// How many there were.
@@ -60,19 +77,47 @@ impl Restarts {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_pause_doubles_and_the_limit_counts_within_the_window() {
-        let policy = RestartPolicy {
+    fn policy() -> RestartPolicy {
+        RestartPolicy {
             max_restarts: 3,
             window: Duration::from_secs(60),
             backoff: Duration::from_millis(100),
-        };
-        let mut restarts = Restarts::new(policy);
+            ..RestartPolicy::default()
+        }
+    }
+
+    fn about(pause: Duration, millis: u64) {
+        let (low, high) = (millis * 3 / 4, millis * 5 / 4);
+        let range = Duration::from_millis(low)..=Duration::from_millis(high);
+        assert!(range.contains(&pause), "{pause:?} is not about {millis} ms");
+    }
+
+    #[test]
+    fn the_pause_doubles_and_the_limit_counts_within_the_window() {
+        let mut restarts = Restarts::new(policy(), 1);
         let start = Instant(1);
-        let pauses: Vec<_> = (0..4).map(|_| restarts.next(start)).collect();
-        let millis = |ms| Some(Duration::from_millis(ms));
-        assert_eq!(pauses, [millis(100), millis(200), millis(400), None]);
-        assert_eq!(restarts.next(start + Duration::from_secs(61)), millis(100));
+        for (death, millis) in [("a", 100), ("b", 200), ("c", 400)] {
+            about(restarts.next(start, death).unwrap(), millis);
+        }
+        assert_eq!(restarts.next(start, "d").unwrap_err(), "a; b; c; d");
+        let later = start + Duration::from_secs(61);
+        about(restarts.next(later, "e").unwrap(), 100);
         assert_eq!(restarts.total(), 4);
+    }
+
+    #[test]
+    fn pauses_differ() {
+        let mut restarts = Restarts::new(policy(), 1);
+        let pauses: Vec<Duration> = (0..20).map(|_| restarts.planned()).collect();
+        pauses.iter().for_each(|&pause| about(pause, 100));
+        assert!(pauses.iter().any(|&pause| pause != pauses[0]));
+    }
+
+    #[test]
+    fn planned_deaths_are_never_too_many() {
+        let mut restarts = Restarts::new(policy(), 1);
+        (0..10).for_each(|_| about(restarts.planned(), 100));
+        about(restarts.next(Instant(1), "a").unwrap(), 100);
+        assert_eq!(restarts.total(), 11);
     }
 }

@@ -3,23 +3,21 @@
 use std::sync::mpsc::Sender;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::event::Event;
 use super::processes::Happening;
 use crate::child::thread;
 
-/// Handles SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored, and SIGHUP
-/// unless it was ignored from the start, as by `nohup`.
+/// Handles SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored; SIGHUP and
+/// SIGTSTP unless they were ignored from the start, as SIGHUP is by `nohup`; and SIGUSR1.
 ///
 /// # Errors
 /// Where signals can't be handled.
 pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
-    let mut handled = vec![SIGINT, SIGTERM];
-    if !ignored(SIGHUP) {
-        handled.push(SIGHUP);
-    }
+    let mut handled = vec![SIGINT, SIGTERM, SIGUSR1];
+    handled.extend([SIGHUP, SIGTSTP].into_iter().filter(|&s| !ignored(s)));
     let mut signals = Signals::new(handled).context("cannot handle signals")?;
     thread("signals", move || {
         for signal in signals.forever() {

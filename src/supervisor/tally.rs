@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::disturbance::Windows;
 use super::periods::Periods;
 use crate::config::Workload;
 use crate::plan::Plan;
@@ -34,6 +35,10 @@ pub struct Tally {
     pub log_periods: bool,
     /// Load messages over the whole run.
     pub load: LoadCounts,
+    /// Receptions that acknowledgements lead to, less those that happened.
+    pub outstanding: i64,
+    /// When something disturbed the run.
+    pub windows: Windows,
     /// Errors of producers, each with how often it came.
     pub errors: BTreeMap<String, u64>,
 }
@@ -54,6 +59,8 @@ impl Tally {
             periods: None,
             log_periods: false,
             load: LoadCounts::default(),
+            outstanding: 0,
+            windows: Windows::default(),
             errors: BTreeMap::new(),
         }
     }
@@ -89,9 +96,16 @@ impl Tally {
             new[0] += of_client.0[0];
             new[1] += of_client.0[1];
         }
+        self.outstanding += expected as i64 - new.iter().sum::<u64>() as i64;
         if let Some(periods) = &mut self.periods {
-            periods.add(delta, expected, new);
+            periods.add(delta, expected, new, self.windows.cover(delta.slot));
         }
+    }
+
+    /// Messages received more than once from the same place, over all subscriptions.
+    pub fn redelivered(&self) -> u64 {
+        let counts = self.ledger.counts();
+        counts.iter().map(|counts| counts.redelivered).sum()
     }
 
     fn error(&mut self, text: &str, count: u64) {

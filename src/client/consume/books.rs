@@ -88,6 +88,8 @@ pub struct ConsumerBooks {
     last_stream: usize,
     stragglers: Vec<Straggler>,
     joined: bool,
+    /// A load message was received.
+    began: bool,
     now: Instant,
     /// Positions of deltas that are not known to be written, by number of the cut.
     unwritten: VecDeque<(u64, Positions)>,
@@ -108,6 +110,7 @@ impl ConsumerBooks {
             last_stream: 0,
             stragglers: Vec::new(),
             joined: false,
+            began: false,
             now: Instant::default(),
             unwritten: VecDeque::new(),
         }
@@ -163,8 +166,19 @@ impl ConsumerBooks {
                 partition.probes += 1;
                 self.probe(message.partition.topic as usize);
             }
-            Kind::Load(phase) => self.load(&stamp, phase, message),
+            Kind::Load(phase) => {
+                self.load(&stamp, phase, message);
+                if !self.began {
+                    self.begin();
+                }
+            }
         }
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        self.began = true;
+        self.say(FromClient::FirstMessage(self.now));
     }
 
     #[inline]

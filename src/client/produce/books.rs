@@ -46,6 +46,8 @@ pub struct ProducerBooks {
     first: u32,
     errors: BTreeMap<String, u64>,
     unproved: usize,
+    /// A load message was acknowledged.
+    began: bool,
     now: Instant,
     until_clock: u32,
 }
@@ -85,6 +87,7 @@ impl ProducerBooks {
             unproved: streams.len(),
             streams,
             errors: BTreeMap::new(),
+            began: false,
             now: Instant::default(),
             until_clock: 0,
         }
@@ -231,6 +234,9 @@ impl ProducerBooks {
                 let recorders = self.cutter.recorders.of_mut(phase);
                 recorders.publish.record(self.now.nanos_since(stamp.sent));
                 recorders.response.record(self.now.nanos_since(stamp.due));
+                if !self.began {
+                    self.begin();
+                }
             }
             Outcome::Failed(why) => {
                 stream.failed.insert(stamp.sequence);
@@ -261,6 +267,12 @@ impl ProducerBooks {
                 self.say(FromClient::Note(format!("a probe message failed: {why}")));
             }
         }
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        self.began = true;
+        self.say(FromClient::FirstMessage(self.now));
     }
 
     #[cold]

@@ -108,7 +108,11 @@ impl<P: Producer> ProduceLoop<P> {
             .segments
             .iter()
             .rev()
-            .map(|segment| Pace::new(segment, self.client.share, self.client.stagger))
+            .map(|segment| {
+                let mut pace = Pace::new(segment, self.client.share, self.client.stagger);
+                pace.resume(schedule.resume);
+                pace
+            })
             .collect();
         self.load_open = true;
     }
@@ -122,7 +126,7 @@ impl<P: Producer> ProduceLoop<P> {
                 Some(due) if now < pace.end() => return Some(due),
                 Some(due) if pace.end().nanos_since(due) < CLOSING_GRACE_NANOS => return Some(due),
                 _ => {
-                    self.books.unsent(pace.phase, pace.unsent());
+                    self.books.unsent(pace.phase(), pace.unsent());
                     self.paces.pop();
                 }
             }
@@ -150,11 +154,11 @@ impl<P: Producer> ProduceLoop<P> {
                 sequence: self.books.next_sequence(self.turn),
                 due,
                 sent: now,
-                kind: Kind::Load(pace.phase),
+                kind: Kind::Load(pace.phase()),
             };
             let topic = self.client.streams[self.turn].1;
             let key = self.keys.pick(now.0);
-            self.books.about_to_send(pace.phase);
+            self.books.about_to_send(pace.phase());
             let sent = send(
                 &mut self.producer,
                 &self.run,
@@ -165,12 +169,12 @@ impl<P: Producer> ProduceLoop<P> {
                 self.payloads.take(),
             );
             match sent {
-                Ok(()) => self.books.sent(self.turn, pace.phase, due, now),
+                Ok(()) => self.books.sent(self.turn, pace.phase(), due, now),
                 Err(SendError::Rejected(why)) => {
-                    self.books.rejected(self.turn, pace.phase, due, now, &why);
+                    self.books.rejected(self.turn, pace.phase(), due, now, &why);
                 }
                 Err(SendError::Full) => {
-                    self.books.not_sent(pace.phase);
+                    self.books.not_sent(pace.phase());
                     let room = self.books.next_cut().min(pace.end());
                     return self.poll(room);
                 }
@@ -241,7 +245,7 @@ impl<P: Producer> ProduceLoop<P> {
     /// Ends the books: what has no outcome yet is given up, and what it came to is unknown.
     fn finish(mut self) {
         for pace in std::mem::take(&mut self.paces) {
-            self.books.unsent(pace.phase, pace.unsent());
+            self.books.unsent(pace.phase(), pace.unsent());
         }
         if self.producer.in_flight() > 0 {
             self.producer.abandon();

@@ -19,6 +19,11 @@ use crate::clock::Instant;
 use crate::config::KafkaConfig;
 use properties::Prepared;
 
+/// The client library and its version.
+pub fn client_library() -> String {
+    format!("librdkafka {}", rdkafka::util::get_rdkafka_version().1)
+}
+
 /// Kafka, configured.
 #[derive(Clone)]
 pub struct KafkaDriver {

@@ -285,6 +285,21 @@ fn effort(text: &mut String, run: &Run) {
             &format!("{restarts} of children; see the samples or `omb.processes`"),
         );
     }
+    for (number, words) in run.disturbances.in_words().iter().enumerate() {
+        line(text, if number == 0 { "disturbed" } else { "" }, words);
+    }
+    if let Some(undisturbed) = &run.undisturbed {
+        let (response, end_to_end) = (&undisturbed.response, &undisturbed.end_to_end_response);
+        line(
+            text,
+            "",
+            &format!(
+                "otherwise response p99 {:.3} ms, end-to-end response p99 {:.3} ms",
+                response.p99 / 1e6,
+                end_to_end.p99 / 1e6
+            ),
+        );
+    }
 }
 
 #[cfg(test)]

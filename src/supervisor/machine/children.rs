@@ -1,11 +1,11 @@
 //! What children and the steward do, and what follows from it.
 
-use super::{Child, INTERRUPT_AHEAD, Machine, PROBE_AGAIN, Phase};
+use super::{Child, Machine, PROBE_AGAIN, Phase, RESUME_AHEAD};
 use crate::clock::Instant;
-use crate::stats::delta::{LOAD_PHASES, SlotDelta};
 use crate::supervisor::event::{Action, ChildKey, Death};
 use crate::wire::{
-    ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role, RunContext, ToChild,
+    ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role, RunContext, Schedule,
+    ToChild,
 };
 
 impl Machine {
@@ -30,6 +30,7 @@ impl Machine {
             return;
         }
         child.assigned = true;
+        child.heard = now;
         let context = RunContext {
             run: self.brief.run,
             epoch: self.brief.epoch,
@@ -54,22 +55,45 @@ impl Machine {
             Role::Steward => return,
         };
         self.actions.push(Action::Tell(key, work));
-        if key.role == Role::Producer {
-            self.actions.push(Action::Tell(key, ToChild::Probe));
-            self.probe_at = now + PROBE_AGAIN;
-        }
-        if let Some(schedule) = &self.schedule {
-            self.actions
-                .push(Action::Tell(key, ToChild::Load(schedule.clone())));
+        match &self.schedule {
+            None if key.role == Role::Producer => {
+                self.actions.push(Action::Tell(key, ToChild::Probe));
+                self.probe_at = now + PROBE_AGAIN;
+            }
+            Some(schedule) => {
+                let resume = now + RESUME_AHEAD;
+                let schedule = Schedule {
+                    resume,
+                    ..schedule.clone()
+                };
+                self.actions
+                    .push(Action::Tell(key, ToChild::Load(schedule)));
+                if key.role == Role::Producer {
+                    self.settle_unsent(now, key, resume);
+                }
+            }
+            None => {}
         }
     }
 
     pub(super) fn frame(&mut self, now: Instant, key: ChildKey, frame: FromChild) {
+        self.child(key, |child| child.heard = now);
         match frame {
             FromChild::Deltas(deltas) => {
                 for delta in &deltas {
                     self.tally.add(delta);
                     self.child(key, |child| child.note(delta));
+                }
+                if !deltas.is_empty()
+                    && let Some(observer) = &mut self.observer
+                {
+                    observer.at_work(key, now);
+                }
+                self.look_at_recovery(now);
+            }
+            FromChild::FirstMessage(at) => {
+                if let Some(observer) = &mut self.observer {
+                    observer.first_message(key, at);
                 }
             }
             FromChild::ClientReady(client) => self.child(key, |child| {
@@ -90,9 +114,15 @@ impl Machine {
         }
     }
 
-    /// A child can't go on. A consumer may start anew; the others end the run.
+    /// A child can't go on. Under load it may start anew.
     pub(super) fn child_failed(&mut self, now: Instant, key: ChildKey, text: &str) {
-        if key.role == Role::Consumer && self.schedule.is_some() && self.phase < Phase::Leave {
+        let policy = self.brief.workload.restart;
+        let again = match key.role {
+            Role::Consumer => policy.consumers,
+            Role::Producer => policy.producers,
+            Role::Broker | Role::Steward => false,
+        };
+        if again && self.schedule.is_some() && self.phase < Phase::Leave {
             self.say(now, format!("{key}: {text}"));
             self.actions.push(Action::Kill(key, libc::SIGTERM));
         } else {
@@ -100,98 +130,11 @@ impl Machine {
         }
     }
 
-    pub(super) fn exited(&mut self, now: Instant, key: ChildKey, death: &Death) {
-        let mut known = false;
-        let mut reported = [(0, 0); 2];
-        self.child(key, |child| {
-            known = child.alive;
-            reported = std::mem::take(&mut child.reported);
-            (child.alive, child.joined, child.assigned) = (false, false, false);
-            child.ready.clear();
-        });
-        if !known || self.phase >= Phase::Close {
-            return;
-        }
-        self.settle_unknown(now, reported, death.published);
-        let stopping = self.phase >= Phase::Leave;
-        match key.role {
-            Role::Producer | Role::Consumer if stopping => {}
-            Role::Consumer => self.restart(now, key, death),
-            Role::Producer => self.producer_died(now, format!("{key} died: {death}")),
-            Role::Broker => self.fail(now, format!("the embedded broker died: {death}")),
-            Role::Steward => {
-                self.steward_up = false;
-                self.fail(now, format!("the steward died: {death}"));
-                if self.phase == Phase::Delete {
-                    self.replace_steward(now);
-                }
-            }
-        }
-    }
-
-    /// The run has failed, but what was acknowledged is read before it ends.
-    fn producer_died(&mut self, now: Instant, reason: String) {
-        match self.phase {
-            Phase::WarmUp | Phase::Measure => {
-                self.say(now, reason.clone());
-                self.downgrade(reason);
-                self.close_load(now + INTERRUPT_AHEAD);
-                self.enter(now, Phase::Drain);
-            }
-            Phase::Drain => {
-                self.say(now, reason.clone());
-                self.downgrade(reason);
-            }
-            _ => self.fail(now, reason),
-        }
-    }
-
-    /// What a producer published and never told an outcome of is unknown.
-    fn settle_unknown(&mut self, now: Instant, reported: [(u64, u64); 2], published: [u64; 2]) {
-        let Some(schedule) = &self.schedule else {
-            return;
-        };
-        let mut delta = SlotDelta {
-            slot: schedule.grid.slot(now),
-            ..SlotDelta::default()
-        };
-        for phase in LOAD_PHASES {
-            let (sent, resolved) = reported[phase as usize];
-            let published = published[phase as usize].max(sent);
-            let of_phase = delta.phases.of_mut(phase);
-            of_phase.sent = published - sent;
-            of_phase.unknown = published - resolved.min(published);
-        }
-        self.tally.add(&delta);
-    }
-
-    pub(super) fn restart(&mut self, now: Instant, key: ChildKey, death: &Death) {
-        match self.restarts.next(now) {
-            Some(pause) => {
-                let at = now + pause;
-                self.say(
-                    now,
-                    format!(
-                        "{key} died: {death}; it starts again in {} ms",
-                        pause.as_millis()
-                    ),
-                );
-                self.child(key, |child| {
-                    child.respawn_at = Some(at);
-                    child.incarnation += 1;
-                });
-            }
-            None => {
-                let allowed = self.brief.workload.restart.max_restarts;
-                let window = self.brief.workload.restart.window.as_secs();
-                self.fail(
-                    now,
-                    format!(
-                        "{key} died: {death}; it is not started again after {allowed} restarts \
-                         within {window} s (maxRestarts)"
-                    ),
-                );
-            }
+    pub(super) fn steward_died(&mut self, now: Instant, death: &Death) {
+        self.steward_up = false;
+        self.fail(now, format!("the steward died: {death}"));
+        if self.phase == Phase::Delete {
+            self.replace_steward(now);
         }
     }
 
@@ -252,7 +195,7 @@ impl Machine {
         }
         self.deleting = false;
         self.child(self.steward(), |child| child.incarnation += 1);
-        self.spawn(Role::Steward, 0);
+        self.spawn(now, Role::Steward, 0);
         self.connect_steward();
     }
 
@@ -284,22 +227,7 @@ impl Machine {
             .map(|(key, _)| *key)
             .collect();
         for (role, id) in keys {
-            if let Some(child) = self.children.get_mut(&(role, id)) {
-                child.respawn_at = None;
-            }
-            self.spawn(role, id);
-        }
-    }
-}
-
-impl Child {
-    /// Notes what it reported of its load messages.
-    fn note(&mut self, delta: &SlotDelta) {
-        for phase in LOAD_PHASES {
-            let of_phase = delta.phases.of(phase);
-            let (sent, resolved) = &mut self.reported[phase as usize];
-            *sent += of_phase.sent;
-            *resolved += of_phase.acknowledged + of_phase.failed + of_phase.unknown;
+            self.spawn(now, role, id);
         }
     }
 }

@@ -30,6 +30,11 @@ impl Machine {
     }
 
     pub(super) fn signal(&mut self, now: Instant, signal: i32) {
+        match signal {
+            libc::SIGTSTP => return self.pause(now),
+            libc::SIGUSR1 => return self.actions.push(Action::Snapshot),
+            _ => {}
+        }
         if let Some((last, at)) = self.last_signal
             && last == signal
             && now.since(at) < SAME_SIGNAL
@@ -62,6 +67,7 @@ impl Machine {
     /// No drain, no goodbye: children are killed, the steward cleans up on its own.
     pub(super) fn end_at_once(&mut self, now: Instant) {
         self.close_load(now);
+        self.end_recovery(now);
         for role in [Role::Producer, Role::Consumer] {
             for key in self.keys(role) {
                 self.actions.push(Action::Kill(key, libc::SIGKILL));

@@ -4,7 +4,10 @@
 //! connect, create, ready, warm-up, measure, drain, then leave and delete, which clean up.
 
 mod children;
+mod deaths;
 mod ending;
+mod faults;
+mod hang;
 mod phases;
 #[cfg(test)]
 mod tests;
@@ -12,6 +15,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::disturbance::Observer;
 use super::event::{Action, ChildKey, Event};
 use super::restart::Restarts;
 use super::tally::Tally;
@@ -20,6 +24,8 @@ use crate::config::{Driver, Workload};
 use crate::plan::Plan;
 use crate::report::Status;
 use crate::wire::{BrokerAssignment, Role, Schedule, StewardAssignment, ToChild};
+use deaths::Reported;
+use faults::FaultPlan;
 
 /// How long the broker may take to answer, and the embedded one to start.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
@@ -29,6 +35,8 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(8);
 const ANNOUNCE_AHEAD: Duration = Duration::from_millis(150);
 /// A probe may be lost with a leader election: it is sent again after this time.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
+/// A producer that was started again goes on with its schedule this long after it was told.
+const RESUME_AHEAD: Duration = Duration::from_millis(50);
 /// An interrupted load ends this long after the signal, at one instant for all clients.
 const INTERRUPT_AHEAD: Duration = Duration::from_millis(50);
 /// The same signal within this time is the same signal: `timeout` and terminals send it twice.
@@ -104,8 +112,18 @@ struct Child {
     assigned: bool,
     ready: BTreeSet<u32>,
     load_done: bool,
-    /// Of its reported load messages, by phase: sent, and with an outcome.
-    reported: [(u64, u64); 2],
+    /// When it said something last, or was started.
+    heard: Instant,
+    /// It hangs: since when, or when that was last told it.
+    hung: Option<Instant>,
+    /// A fault stopped it.
+    stopped: bool,
+    /// A fault killed it.
+    death_planned: bool,
+    /// What it said of its load messages in this life, by phase.
+    reported: [Reported; 2],
+    /// How far earlier lives got with the schedule: messages sent, or given up as unsent.
+    position: [u64; 2],
     respawn_at: Option<Instant>,
 }
 
@@ -131,6 +149,11 @@ pub struct Machine {
     deadline: Instant,
     children: BTreeMap<(Role, u32), Child>,
     restarts: Restarts,
+    faults: FaultPlan,
+    /// What disturbs the load, once there is one.
+    observer: Option<Observer>,
+    /// When the last event came.
+    last_on: Instant,
     steward_up: bool,
     /// The steward died, and another one was started to clean up.
     steward_replaced: bool,
@@ -161,7 +184,10 @@ impl Machine {
             phase: Phase::Connect,
             deadline: Instant::NEVER,
             children: BTreeMap::new(),
-            restarts: Restarts::new(brief.workload.restart),
+            restarts: Restarts::new(brief.workload.restart, u64::from(brief.run)),
+            faults: FaultPlan::new(brief.workload.faults.clone(), brief.workload.seed),
+            observer: None,
+            last_on: Instant::default(),
             steward_up: false,
             steward_replaced: false,
             deleting: false,
@@ -224,16 +250,17 @@ impl Machine {
 
     /// What has to be done to begin.
     pub fn start(&mut self, now: Instant) -> Vec<Action> {
+        self.last_on = now;
         self.deadline = now + CONNECT_WITHIN;
         if self.brief.driver.embedded {
-            self.spawn(Role::Broker, 0);
+            self.spawn(now, Role::Broker, 0);
         }
-        self.spawn(Role::Steward, 0);
+        self.spawn(now, Role::Steward, 0);
         for id in 0..self.brief.plan.consumers.len() as u32 {
-            self.spawn(Role::Consumer, id);
+            self.spawn(now, Role::Consumer, id);
         }
         for id in 0..self.brief.plan.producers.len() as u32 {
-            self.spawn(Role::Producer, id);
+            self.spawn(now, Role::Producer, id);
         }
         if !self.brief.driver.embedded {
             self.connect_steward();
@@ -243,24 +270,31 @@ impl Machine {
 
     /// What has to be done now that this has happened.
     pub fn on(&mut self, now: Instant, event: Event) -> Vec<Action> {
+        self.forgive_own_absence(now);
         match event {
             Event::Joined(key) => {
-                self.child(key, |child| child.joined = true);
+                self.child(key, |child| {
+                    child.joined = true;
+                    child.heard = now;
+                });
                 self.assign(now, key);
             }
             Event::Frame(key, frame) => self.frame(now, key, frame),
-            Event::Exited(key, death) => self.exited(now, key, &death),
+            Event::Exited(key, death) => self.exited(now, key, death),
             Event::Reply(reply) => self.reply(now, reply),
             Event::Signal(signal) => self.signal(now, signal),
+            Event::Resumed(away) => self.resumed(now, away),
             Event::Tick => {}
         }
         self.tick(now);
         std::mem::take(&mut self.actions)
     }
 
-    fn spawn(&mut self, role: Role, id: u32) {
+    fn spawn(&mut self, now: Instant, role: Role, id: u32) {
         let child = self.children.entry((role, id)).or_default();
+        child.respawn_at = None;
         child.alive = true;
+        child.heard = now;
         let key = ChildKey {
             role,
             id,

@@ -5,9 +5,14 @@ use std::time::Duration;
 use super::{ANNOUNCE_AHEAD, CONNECT_WITHIN, LEAVE_WITHIN, Machine, PROBE_AGAIN, Phase};
 use crate::clock::Instant;
 use crate::stats::delta::{Grid, LoadPhase};
+use crate::supervisor::disturbance::Observer;
 use crate::supervisor::event::Action;
 use crate::supervisor::periods::SHOW_AFTER;
 use crate::wire::{Order, Role, Schedule, Segment, ToChild};
+
+/// Reports of what was acknowledged and of what was received don't come at the same time: this much
+/// of the load may be in between.
+const USUAL_BACKLOG: Duration = Duration::from_millis(500);
 
 impl Machine {
     pub(super) fn enter(&mut self, now: Instant, phase: Phase) {
@@ -28,8 +33,14 @@ impl Machine {
                     }
                 }
             }
-            Phase::Drain => self.deadline = now + self.brief.workload.drain_deadline,
+            Phase::Drain => {
+                self.deadline = now + self.brief.workload.drain_deadline;
+                self.end_faults(now);
+                self.give_up_producers(now);
+            }
             Phase::Leave => {
+                self.end_faults(now);
+                self.end_recovery(now);
                 self.deadline = now + LEAVE_WITHIN;
                 for role in [Role::Producer, Role::Consumer] {
                     self.tell_all(role, &ToChild::Finish);
@@ -102,6 +113,8 @@ impl Machine {
     /// Whatever time brings: restarts, the next phase, deadlines, seconds to show.
     pub(super) fn tick(&mut self, now: Instant) {
         self.respawn(now);
+        self.end_hanging(now);
+        self.bring_about_faults(now);
         if self.phase <= Phase::Drain {
             self.show_seconds(now);
         }
@@ -237,11 +250,19 @@ impl Machine {
         });
         let grid = Grid { origin };
         self.tally.start(grid, grid.slot(begin), workload);
-        let schedule = Schedule { grid, segments };
+        let schedule = Schedule {
+            grid,
+            segments,
+            resume: begin,
+        };
         for role in [Role::Consumer, Role::Producer] {
             self.tell_all(role, &ToChild::Load(schedule.clone()));
         }
         self.schedule = Some(schedule);
+        let subscriptions = f64::from(self.brief.workload.subscriptions_per_topic);
+        let usual = rate * subscriptions * USUAL_BACKLOG.as_secs_f64();
+        self.observer = Some(Observer::new(grid, usual as u64));
+        self.plan_faults(origin);
         self.deadline = Instant::NEVER;
         self.enter(now, Phase::WarmUp);
     }

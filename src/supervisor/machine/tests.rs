@@ -1,6 +1,7 @@
 //! The state machine without processes: what it orders, and that it always ends.
 
 mod random;
+mod recovery;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +27,8 @@ struct Bench {
     told: Vec<(ChildKey, ToChild)>,
     said: Vec<String>,
     spawned: Vec<ChildKey>,
+    killed: Vec<(ChildKey, i32)>,
+    hanging: Vec<ChildKey>,
     results: u32,
     ended: bool,
 }
@@ -34,6 +37,8 @@ fn brief() -> Brief {
     let mut workload = workload();
     workload.consumers_per_subscription = 2;
     workload.consumer_processes = Some(2);
+    // Nobody here reports five times a second.
+    workload.hang_after = Duration::from_secs(86_400);
     let plan = Plan::new(&workload, RunId(7), None, 2);
     let driver = Driver {
         name: "kafka".to_owned(),
@@ -67,14 +72,22 @@ fn brief() -> Brief {
 
 impl Bench {
     fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Workload)) -> Self {
+        let mut brief = brief();
+        change(&mut brief.workload);
         let mut bench = Self {
-            machine: Machine::new(brief()),
+            machine: Machine::new(brief),
             now: Instant(1_000_000_000),
             alive: BTreeSet::new(),
             orders: Vec::new(),
             told: Vec::new(),
             said: Vec::new(),
             spawned: Vec::new(),
+            killed: Vec::new(),
+            hanging: Vec::new(),
             results: 0,
             ended: false,
         };
@@ -102,7 +115,10 @@ impl Bench {
                 Action::Say(text) => self.said.push(text),
                 Action::Result => self.results += 1,
                 Action::End => self.ended = true,
-                Action::Kill(..) | Action::OrphanSteward | Action::Second(..) => {}
+                Action::Kill(key, signal) => self.killed.push((key, signal)),
+                Action::EndHanging(key) => self.hanging.push(key),
+                Action::Pause | Action::Snapshot => self.said.push(format!("{action:?}")),
+                Action::OrphanSteward | Action::Second(..) => {}
             }
         }
     }
@@ -131,15 +147,19 @@ impl Bench {
     }
 
     fn dies(&mut self, key: ChildKey, how: &str) {
+        self.dies_having_sent(key, how, [0; 2]);
+    }
+
+    fn dies_having_sent(&mut self, key: ChildKey, how: &str, published: [u64; 2]) {
         self.alive.remove(&key);
-        self.on(Event::Exited(
-            key,
-            Death {
-                how: how.to_owned(),
-                last_words: Vec::new(),
-                published: [0; 2],
-            },
-        ));
+        let how = how.to_owned();
+        let last_words = Vec::new();
+        let death = Death {
+            how,
+            last_words,
+            published,
+        };
+        self.on(Event::Exited(key, death));
     }
 
     fn of(&self, role: Role) -> Vec<ChildKey> {
@@ -200,6 +220,16 @@ impl Bench {
         for key in self.of(Role::Steward) {
             self.dies(key, "exit 0");
         }
+    }
+
+    /// The load that a child was told.
+    fn schedule_of(&self, key: ChildKey) -> Schedule {
+        let mut told = self.told.iter().filter(|(to, _)| *to == key);
+        told.find_map(|(_, message)| match message {
+            ToChild::Load(schedule) => Some(schedule.clone()),
+            _ => None,
+        })
+        .unwrap()
     }
 
     fn deletions(&self) -> usize {
@@ -298,12 +328,9 @@ fn a_consumer_that_dies_gets_another_life_and_the_same_schedule() {
     assert_eq!(second.incarnation, 1);
     bench.on(Event::Joined(second));
     let schedule = |key| {
-        let mut loads = bench.told.iter().filter(|(to, _)| *to == key);
-        loads
-            .find(|(_, message)| matches!(message, ToChild::Load(_)))
-            .map(|(_, load)| load)
+        let Schedule { grid, segments, .. } = bench.schedule_of(key);
+        (grid, segments)
     };
-    assert!(schedule(second).is_some());
     assert_eq!(schedule(second), schedule(first));
     assert_eq!(
         (bench.status(), bench.machine.restarts()),
@@ -332,13 +359,7 @@ fn a_producer_that_dies_fails_the_run_once_what_it_sent_is_read() {
     let mut bench = Bench::start();
     bench.loaded();
     let key = bench.key(Role::Producer, 0);
-    bench.alive.remove(&key);
-    let death = Death {
-        how: "signal 9 (SIGKILL)".to_owned(),
-        last_words: Vec::new(),
-        published: [1_000, 500],
-    };
-    bench.on(Event::Exited(key, death));
+    bench.dies_having_sent(key, "signal 9 (SIGKILL)", [1_000, 500]);
     // Nothing it sent was acknowledged, so there is nothing to wait for.
     assert_eq!(bench.machine.phase(), Phase::Leave);
     let load = bench.machine.tally.load;

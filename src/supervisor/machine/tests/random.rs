@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Bench;
+use crate::config::parse_fault;
 use crate::driver::Leftovers;
 use crate::supervisor::event::{ChildKey, Event};
 use crate::supervisor::machine::Phase;
@@ -18,7 +19,19 @@ fn every_run_ends_whatever_happens_in_whatever_order() {
 /// Random events, then silence: the deadlines alone have to end the run.
 fn random_run(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut bench = Bench::start();
+    let mut bench = Bench::with(|workload| {
+        workload.restart.producers = random.bool();
+        workload.restart.consumers = random.bool();
+        workload.restart.max_restarts = random.u32(0..10);
+        if random.bool() {
+            workload.hang_after = Duration::from_secs(2);
+        }
+        for fault in ["kill any every 900ms", "stop consumer every 2s for 1s"] {
+            if random.bool() {
+                workload.faults.push(parse_fault(fault).unwrap());
+            }
+        }
+    });
     for _ in 0..random.usize(0..60) {
         random_event(&mut bench, &mut random);
         let pause = Duration::from_millis(random.u64(0..1_500));
@@ -58,7 +71,7 @@ fn random_event(bench: &mut Bench, random: &mut fastrand::Rng) {
     let Some(&key) = random.choice(&living) else {
         return;
     };
-    let event = match random.u32(0..14) {
+    let event = match random.u32(0..17) {
         0 => return bench.dies(key, "signal 9 (SIGKILL)"),
         1 => Event::Signal(*random.choice(&[libc::SIGINT, libc::SIGTERM]).unwrap_or(&2)),
         2 | 3 => Event::Reply(Reply::Connected),
@@ -68,6 +81,9 @@ fn random_event(bench: &mut Bench, random: &mut fastrand::Rng) {
         8 => Event::Frame(key, FromChild::LoadDone),
         9 => Event::Frame(key, FromChild::Failed("broken".to_owned())),
         10 => Event::Frame(key, FromChild::Deltas(vec![Default::default()])),
+        14 => Event::Signal(*random.choice(&[libc::SIGTSTP, libc::SIGUSR1]).unwrap_or(&2)),
+        15 => Event::Resumed(Duration::from_millis(random.u64(0..30_000))),
+        16 => Event::Frame(key, FromChild::FirstMessage(bench.now)),
         11 if bench.machine.phase() == Phase::Ready => return bench.ready_as_far_as_alive(),
         _ => return bench.join(),
     };
