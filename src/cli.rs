@@ -4,6 +4,7 @@
 
 mod broker;
 mod check;
+mod pidfile;
 mod run;
 
 use std::path::PathBuf;
@@ -234,6 +235,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
           help_heading = "Output")]
     pub hlog: Option<Option<PathBuf>>,
+
+    /// Show only what goes wrong.
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+
+    /// A file with this process's id, held as long as the run takes; a second run with the same
+    /// file is refused.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub pidfile: Option<PathBuf>,
 }
 
 /// Options of `omb check`.

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod driver;
 pub mod host;
+pub mod init;
 pub mod page;
 pub mod plan;
 pub mod report;

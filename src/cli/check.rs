@@ -4,9 +4,11 @@ use std::fmt::{self, Write};
 
 use super::{CheckArgs, Inputs};
 use crate::config::{
-    self, Driver, KeyDistributor, Origin, Payload, Problem, System, Workload, show_duration,
+    self, Driver, Fault, FaultTarget, KeyDistributor, Origin, Payload, Problem, System, Workload,
+    show_duration,
 };
 use crate::driver::kafka::properties::{self, Prepared};
+use crate::plan::{Plan, RunId};
 
 /// What a command line and its files come to, free of mistakes.
 #[derive(Clone, Debug)]
@@ -48,9 +50,12 @@ pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
                 workload,
                 kafka,
             };
-            match settled.too_large(inputs) {
-                Some(problem) => Err(vec![problem]),
-                None => Ok(settled),
+            let mut problems = settled.faults_at_nobody(inputs);
+            problems.extend(settled.too_large(inputs));
+            if problems.is_empty() {
+                Ok(settled)
+            } else {
+                Err(problems)
             }
         }
         (_, workload) => {
@@ -94,11 +99,7 @@ impl Settled {
         let raised = size + BESIDE_PAYLOAD;
         let origin = match inputs.message_size {
             Some(_) => Origin::CommandLine("--message-size".to_owned()),
-            None => Origin::File {
-                path: inputs.workload.clone(),
-                line: 0,
-                column: 0,
-            },
+            None => inputs.workload_file(),
         };
         let message = format!(
             "messageSize is {size}, but producers take messages of up to {limit} bytes; set \
@@ -106,6 +107,39 @@ impl Settled {
              max.message.bytes in topicConfig"
         );
         Some(Problem { origin, message })
+    }
+
+    /// Faults that name a child which this run will not have.
+    fn faults_at_nobody(&self, inputs: &Inputs) -> Vec<Problem> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let plan = Plan::new(&self.workload, RunId(0), inputs.topic.as_deref(), cores);
+        let nobody = |fault: &Fault| {
+            let (number, processes) = match fault.target {
+                FaultTarget::Consumer(number) => (number?, plan.consumers.len()),
+                FaultTarget::Producer(number) => (number?, plan.producers.len()),
+                FaultTarget::Any => return None,
+            };
+            let last = processes - 1;
+            (number as usize > last).then(|| {
+                format!("\"{fault}\": there is no such process; they are numbered 0 to {last}")
+            })
+        };
+        let found = self.workload.faults.iter().filter_map(nobody);
+        let problem = |message| Problem {
+            origin: inputs.workload_file(),
+            message,
+        };
+        found.map(problem).collect()
+    }
+}
+
+impl Inputs {
+    fn workload_file(&self) -> Origin {
+        Origin::File {
+            path: self.workload.clone(),
+            line: 0,
+            column: 0,
+        }
     }
 }
 

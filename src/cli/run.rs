@@ -2,22 +2,38 @@
 
 use serde_json::Value;
 
+use super::pidfile::PidFile;
 use super::{RunArgs, settle};
 use crate::config::System;
 use crate::driver::kafka::client_library;
 use crate::driver::kafka::properties::effective::effective;
 use crate::host::Host;
+use crate::init;
 use crate::report::provenance::{Provenance, Versions, shown_command};
 use crate::supervisor::{self, Ended, Options};
 
 /// Runs what the command line asks for; the exit code.
 pub fn run(args: RunArgs) -> u8 {
+    if init::is_due() {
+        return init::run().unwrap_or_else(|error| {
+            eprintln!("omb: {error:#}");
+            Ended::Failed.code()
+        });
+    }
     let settled = match settle(&args.inputs) {
         Ok(settled) => settled,
         Err(problems) => {
             for problem in problems {
                 eprintln!("omb: {problem}");
             }
+            return Ended::Usage.code();
+        }
+    };
+    let pid_file = args.pidfile.as_deref().map(PidFile::create).transpose();
+    let _pid_file = match pid_file {
+        Ok(pid_file) => pid_file,
+        Err(problem) => {
+            eprintln!("omb: {problem}");
             return Ended::Usage.code();
         }
     };
@@ -58,6 +74,7 @@ pub fn run(args: RunArgs) -> u8 {
         output: args.output,
         samples: args.samples,
         hlog: args.hlog,
+        quiet: args.quiet,
         provenance,
     };
     match supervisor::run(options) {

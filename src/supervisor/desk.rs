@@ -59,7 +59,7 @@ impl Desk {
             },
             None => None,
         };
-        let screen = Screen::stderr();
+        let screen = Screen::stderr(options.quiet);
         Ok(Self {
             run: run.to_string(),
             screen,
@@ -81,9 +81,9 @@ impl Desk {
             consumers: (plan.consumers.len(), plan.consumer_clients()),
             result: &self.shown_destination(),
         });
-        self.screen.say(&text);
+        self.screen.show(&text);
         for note in options.notes.iter().chain(&plan.notes) {
-            self.screen.say(&format!("note: {note}"));
+            self.screen.show(&format!("note: {note}"));
         }
         let run = self.run.clone();
         let workload = &options.workload.name;
@@ -147,10 +147,20 @@ impl Desk {
         let (status, reason) = (run.status, run.reason.as_deref());
         self.sample(|samples| samples.end(now_unix_ms(), status, reason));
         let destination = self.shown_destination();
+        let lost: u64 = run
+            .ledger
+            .subscriptions
+            .iter()
+            .map(|(_, books)| books.lost)
+            .sum();
+        if self.screen.is_quiet() && lost > 0 {
+            let text = format!("omb: {lost} acknowledged messages were lost: see {destination}");
+            self.screen.say(&text);
+        }
         if begun {
-            self.screen.say(&summary(run, Some(&destination)));
+            self.screen.show(&summary(run, Some(&destination)));
         } else {
-            self.screen.say(&format!("result: {destination}"));
+            self.screen.show(&format!("result: {destination}"));
         }
         !self.broken
     }

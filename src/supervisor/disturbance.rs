@@ -1,7 +1,8 @@
 //! Deaths, stops and pauses while there is load: how long each is felt, and what it costs.
 //!
 //! One begins when it happens and is over when the child concerned has had its first message after
-//! it and the backlog is back where it was. Slots in between are disturbed.
+//! it, everything due is sent again, and the backlog is back where it was. Slots in between are
+//! disturbed.
 
 use std::collections::VecDeque;
 
@@ -64,6 +65,8 @@ pub struct Moment {
     pub at: Instant,
     /// Acknowledged and not yet received.
     pub backlog: i64,
+    /// Due some time ago, and not sent.
+    pub behind: i64,
     /// Redelivered so far.
     pub redelivered: u64,
 }
@@ -87,7 +90,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Observer {
     grid: Grid,
-    /// A backlog up to this is what reports leave open, and no backlog.
+    /// Up to this much is what reports leave open, and no backlog.
     usual: i64,
     open: Vec<Open>,
     found: Disturbances,
@@ -180,7 +183,9 @@ impl Observer {
             open.peak = open.peak.max(now.backlog);
             let level = open.since.backlog.max(self.usual);
             let running = open.first.is_some() || open.kind == Kind::Pause;
-            if open.resumed && running && now.backlog <= level {
+            // Who could not keep up before need not do so now.
+            let on_schedule = now.behind <= self.usual || open.since.behind > self.usual;
+            if open.resumed && running && on_schedule && now.backlog <= level {
                 open.caught_up.get_or_insert(now.at);
             }
         }
@@ -249,6 +254,7 @@ impl Observer {
     /// What is known by now. Those that are not over count as not recovered from.
     pub fn found(&self) -> Disturbances {
         let mut found = self.found.clone();
+        found.list.sort_by(|a, b| a.at.total_cmp(&b.at));
         found.count += self.open.len() as u64;
         found.unrecovered += self.open.len() as u64;
         found.recovery = summary(&self.recovery);

@@ -19,6 +19,7 @@ fn moment(millis: u64, backlog: i64, redelivered: u64) -> Moment {
     Moment {
         at: GRID.origin + Duration::from_millis(millis),
         backlog,
+        behind: 0,
         redelivered,
     }
 }
@@ -121,4 +122,20 @@ fn the_list_has_an_end_and_the_sums_have_none() {
     let found = observer.found();
     assert_eq!((found.count, found.list.len()), (2 * LISTED as u64, LISTED));
     assert!(windows.windows.len() < 100, "old windows stay");
+}
+
+#[test]
+fn a_pause_lasts_until_what_was_due_meanwhile_is_sent() {
+    let (mut observer, mut windows) = (Observer::new(GRID, 10), Windows::default());
+    let now = moment(1_000, 0, 0);
+    observer.begin(&mut windows, now, Kind::Pause, None, String::new(), false);
+    observer.resumed(None);
+    let behind = |millis, behind| Moment {
+        behind,
+        ..moment(millis, 0, 0)
+    };
+    observer.look(&mut windows, behind(3_000, 2_000));
+    assert!(!observer.is_calm());
+    observer.look(&mut windows, behind(3_400, 10));
+    assert_eq!(observer.found().list[0].caught_up_seconds, Some(2.4));
 }

@@ -66,6 +66,8 @@ pub struct Options {
     pub samples: Option<PathBuf>,
     /// `--hlog`: a histogram log is wanted, and where; `Some(None)` is beside the result.
     pub hlog: Option<Option<PathBuf>>,
+    /// `--quiet`: only what goes wrong is shown.
+    pub quiet: bool,
     /// What makes the figures.
     pub provenance: Provenance,
 }

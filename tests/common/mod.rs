@@ -9,6 +9,7 @@
 
 pub mod driver_suite;
 pub mod kafka;
+pub mod recoveries;
 pub mod scenarios;
 
 use std::fs::{self, File};
@@ -25,10 +26,13 @@ use serde_json::Value;
 #[allow(unused_macros, reason = "each test file uses its own part")]
 macro_rules! on {
     ($broker:expr => $($scenario:ident,)*) => {
+        on! { $broker, scenarios => $($scenario,)* }
+    };
+    ($broker:expr, $module:ident => $($scenario:ident,)*) => {
         $(
             #[test]
             fn $scenario() {
-                common::scenarios::$scenario(&$broker);
+                common::$module::$scenario(&$broker);
             }
         )*
     };
@@ -209,6 +213,12 @@ impl Run {
             .nth(1)
             .unwrap_or_else(|| panic!("no banner: {banner}"));
         after.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// Open descriptors of the supervisor.
+    pub fn descriptors(&self) -> usize {
+        let listed = fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        listed.count()
     }
 
     /// Living children: (pid, role, id).

@@ -26,7 +26,7 @@ const ARRAYS: [&str; 7] = [
 ];
 
 /// Sums a count over all subscriptions.
-fn over_subscriptions(result: &Value, class: &str) -> u64 {
+pub fn over_subscriptions(result: &Value, class: &str) -> u64 {
     let subscriptions = result["omb"]["ledger"]["subscriptions"]
         .as_object()
         .unwrap();
@@ -36,7 +36,7 @@ fn over_subscriptions(result: &Value, class: &str) -> u64 {
         .sum()
 }
 
-fn assert_balanced(result: &Value) {
+pub fn assert_balanced(result: &Value) {
     let ledger = &result["omb"]["ledger"];
     let of = |name: &str| count(&ledger[name]);
     assert_eq!(
@@ -48,7 +48,7 @@ fn assert_balanced(result: &Value) {
 }
 
 /// All that was acknowledged was received, once.
-fn assert_all_received(result: &Value, subscriptions: u64) {
+pub fn assert_all_received(result: &Value, subscriptions: u64) {
     assert_balanced(result);
     let acknowledged = count(&result["omb"]["ledger"]["acknowledged"]);
     assert_eq!(
@@ -72,7 +72,7 @@ fn assert_all_received(result: &Value, subscriptions: u64) {
     }
 }
 
-fn assert_nothing_left(run: &Run, broker: &Broker) {
+pub fn assert_nothing_left(run: &Run, broker: &Broker) {
     run.assert_nothing_left();
     if matches!(broker, Broker::Kafka) {
         kafka::assert_nothing_left(&run.id());

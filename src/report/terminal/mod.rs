@@ -22,21 +22,30 @@ const HEADER_EVERY: u32 = 20;
 #[derive(Debug)]
 pub struct Screen<W> {
     out: W,
+    /// Only what goes wrong is shown.
+    quiet: bool,
     /// Live lines since the last header.
     lines: Option<u32>,
 }
 
 impl Screen<std::io::Stderr> {
     /// The screen of this process.
-    pub fn stderr() -> Self {
-        Self::new(std::io::stderr())
+    pub fn stderr(quiet: bool) -> Self {
+        Self {
+            quiet,
+            ..Self::new(std::io::stderr())
+        }
     }
 }
 
 impl<W: Write> Screen<W> {
     /// A screen that is written to anything.
     pub fn new(out: W) -> Self {
-        Self { out, lines: None }
+        Self {
+            out,
+            quiet: false,
+            lines: None,
+        }
     }
 
     /// Shows a second, below a header every 20 lines.
@@ -49,10 +58,22 @@ impl<W: Write> Screen<W> {
         }
         self.lines = Some(lines.unwrap_or(0) + 1);
         text.push_str(&live_line(interval, context));
-        self.say(&text);
+        self.show(&text);
     }
 
-    /// Shows text of one or more lines.
+    /// Whether only what goes wrong is shown.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Shows text that a quiet run leaves out.
+    pub fn show(&mut self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
+    }
+
+    /// Shows text of one or more lines, whatever was asked for.
     pub fn say(&mut self, text: &str) {
         let mut bytes = text.trim_end_matches('\n').as_bytes().to_vec();
         bytes.push(b'\n');

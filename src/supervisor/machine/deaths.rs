@@ -1,12 +1,18 @@
 //! Children that died: what becomes of their messages, and whether they are started again.
 
+use std::time::Duration;
+
 use super::{Child, INTERRUPT_AHEAD, Machine, Phase};
 use crate::clock::Instant;
 use crate::report::disturbances::Disturbances;
 use crate::stats::delta::{LOAD_PHASES, SlotDelta};
 use crate::supervisor::disturbance::{Kind, Moment};
 use crate::supervisor::event::{ChildKey, Death};
+use crate::supervisor::periods::Periods;
 use crate::wire::Role;
+
+/// What children do is known after this time at the latest.
+const REPORTED_AFTER: Duration = Duration::from_millis(400);
 
 impl Machine {
     pub(super) fn exited(&mut self, now: Instant, key: ChildKey, mut death: Death) {
@@ -217,10 +223,25 @@ impl Machine {
         }
     }
 
+    /// Messages due before the last reports, and neither sent nor given up.
+    fn behind(&self, now: Instant) -> i64 {
+        let Some(schedule) = &self.schedule else {
+            return 0;
+        };
+        let reported = Instant(now.0.saturating_sub(REPORTED_AFTER.as_nanos() as u64));
+        let due = schedule.segments.iter().map(|segment| {
+            let time = segment.to.min(reported).since(segment.from);
+            (time.as_secs_f64() * segment.rate) as i64
+        });
+        let unsent = self.tally.periods.as_ref().map_or(0, Periods::unsent);
+        due.sum::<i64>() - (self.tally.load.sent + unsent) as i64
+    }
+
     fn moment(&self, at: Instant) -> Moment {
         Moment {
             at,
             backlog: self.tally.outstanding,
+            behind: self.behind(at),
             redelivered: self.tally.redelivered(),
         }
     }

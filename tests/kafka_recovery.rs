@@ -1,0 +1,14 @@
+//! Deaths, hangs, pauses and faults, against the real Kafka.
+
+#[macro_use]
+mod common;
+
+use common::Broker;
+
+const BROKER: Broker = Broker::Kafka;
+
+on! { BROKER, recoveries =>
+    faults_kill_and_the_books_stay_exact,
+    a_paused_run_goes_on_and_marks_the_pause,
+    a_child_that_hangs_is_ended_and_comes_back,
+}
