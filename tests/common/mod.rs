@@ -171,6 +171,12 @@ impl Run {
         self.child.id() as i32
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_there(&self) -> bool {
+        let pid = self.pid();
+        !processes(|other, _, _| other == pid).is_empty()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
