@@ -154,7 +154,7 @@ pub struct Inputs {
     #[arg(long, value_name = "TIME", value_parser = parse_positive, help_heading = "Processes")]
     pub restart_window: Option<Duration>,
 
-    /// Pause before a first restart; it doubles with each further one [default: 250ms].
+    /// Pause before a restart; it doubles with each life that came to nothing [default: 250ms].
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Processes")]
     pub restart_backoff: Option<Duration>,
 

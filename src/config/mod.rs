@@ -108,7 +108,8 @@ pub struct RestartPolicy {
     pub max_restarts: u32,
     /// The window that `max_restarts` counts in.
     pub window: Duration,
-    /// Pause before the first restart, give or take a quarter; it doubles with each further one.
+    /// Pause before a restart, give or take a quarter; it doubles with each life that came to
+    /// nothing.
     pub backoff: Duration,
 }
 

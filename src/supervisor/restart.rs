@@ -33,11 +33,12 @@ impl Restarts {
         }
     }
 
-    /// How long to wait before the restart that this death asks for.
+    /// How long to wait before the restart that this death asks for. `fruitless`: how many lives of
+    /// this child before this one ended without a message, one after the other.
     ///
     /// # Errors
     /// Too many within the window: all deaths in it, one after the other.
-    pub fn next(&mut self, now: Instant, death: &str) -> Result<Duration, String> {
+    pub fn next(&mut self, now: Instant, death: &str, fruitless: u32) -> Result<Duration, String> {
         let before = self.policy.window;
         while self
             .recent
@@ -53,7 +54,7 @@ impl Restarts {
         }
         self.recent.push_back((now, death.to_owned()));
         self.total += 1;
-        let pause = self.policy.backoff.saturating_mul(1 << recent.min(16));
+        let pause = self.policy.backoff.saturating_mul(1 << fruitless.min(16));
         Ok(self.spread(pause.min(LONGEST_PAUSE)))
     }
 
@@ -93,16 +94,17 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_doubles_and_the_limit_counts_within_the_window() {
+    fn the_pause_doubles_with_fruitless_lives_and_the_limit_counts_within_the_window() {
         let mut restarts = Restarts::new(policy(), 1);
         let start = Instant(1);
-        for (death, millis) in [("a", 100), ("b", 200), ("c", 400)] {
-            about(restarts.next(start, death).unwrap(), millis);
+        for (fruitless, (death, millis)) in (0..).zip([("a", 100), ("b", 200), ("c", 400)]) {
+            about(restarts.next(start, death, fruitless).unwrap(), millis);
         }
-        assert_eq!(restarts.next(start, "d").unwrap_err(), "a; b; c; d");
+        assert_eq!(restarts.next(start, "d", 3).unwrap_err(), "a; b; c; d");
         let later = start + Duration::from_secs(61);
-        about(restarts.next(later, "e").unwrap(), 100);
-        assert_eq!(restarts.total(), 4);
+        about(restarts.next(later, "e", 0).unwrap(), 100);
+        assert!(restarts.next(later, "f", 99).unwrap() <= LONGEST_PAUSE.mul_f64(1.25));
+        assert_eq!(restarts.total(), 5);
     }
 
     #[test]
@@ -117,7 +119,7 @@ mod tests {
     fn planned_deaths_are_never_too_many() {
         let mut restarts = Restarts::new(policy(), 1);
         (0..10).for_each(|_| about(restarts.planned(), 100));
-        about(restarts.next(Instant(1), "a").unwrap(), 100);
+        about(restarts.next(Instant(1), "a", 0).unwrap(), 100);
         assert_eq!(restarts.total(), 11);
     }
 }

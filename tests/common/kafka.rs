@@ -93,7 +93,7 @@ pub fn names(part: &str) -> Vec<String> {
 
 /// Fails if a topic or group of this run is there longer than a killed run may leave it.
 pub fn assert_nothing_left(run: &str) {
-    wait_for("topics and groups gone", Duration::from_secs(20), || {
+    wait_for("topics and groups gone", Duration::from_secs(10), || {
         names(run).is_empty().then_some(())
     });
 }

@@ -308,6 +308,20 @@ impl Drop for Run {
     }
 }
 
+/// Children of a process that nobody has waited for.
+pub fn zombies(parent: i32) -> usize {
+    let of_it = |stat: &str| {
+        let mut fields = stat
+            .rsplit_once(')')
+            .map(|(_, rest)| rest.split_whitespace());
+        let mut next = || fields.as_mut().and_then(Iterator::next);
+        next() == Some("Z") && next().and_then(|pid| pid.parse().ok()) == Some(parent)
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    stats.filter(|stat| of_it(stat)).count()
+}
+
 /// Living processes (zombies are not) by (pid, parent, arguments): (pid, arguments).
 pub fn processes(which: impl Fn(i32, i32, &[String]) -> bool) -> Vec<(i32, Vec<String>)> {
     let mut found = Vec::new();

@@ -92,6 +92,7 @@ impl Machine {
                 self.look_at_recovery(now);
             }
             FromChild::FirstMessage(at) => {
+                self.child(key, |child| child.fruitless = 0);
                 if let Some(observer) = &mut self.observer {
                     observer.first_message(key, at);
                 }

@@ -30,6 +30,7 @@ impl Machine {
             *child = Child {
                 incarnation: child.incarnation,
                 position: child.position,
+                fruitless: child.fruitless,
                 ..Child::default()
             };
             for (position, (reported, published)) in child
@@ -84,6 +85,11 @@ impl Machine {
     }
 
     fn restart(&mut self, now: Instant, key: ChildKey, death: &Death, planned: bool) {
+        let mut fruitless = 0;
+        self.child(key, |child| {
+            fruitless = child.fruitless;
+            child.fruitless += 1;
+        });
         let pause = if planned {
             Ok(self.restarts.planned())
         } else {
@@ -92,7 +98,7 @@ impl Machine {
                 None => 0.0,
             };
             let told = format!("{key} at {:.1} s: {death}", at / 1e9);
-            self.restarts.next(now, &told)
+            self.restarts.next(now, &told, fruitless)
         };
         match pause {
             Ok(pause) => {

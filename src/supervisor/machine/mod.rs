@@ -124,6 +124,8 @@ struct Child {
     reported: [Reported; 2],
     /// How far earlier lives got with the schedule: messages sent, or given up as unsent.
     position: [u64; 2],
+    /// Lives that ended without a message, up to this one.
+    fruitless: u32,
     respawn_at: Option<Instant>,
 }
 
