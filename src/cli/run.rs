@@ -35,7 +35,7 @@ pub fn run(args: RunArgs) -> u8 {
     });
     let provenance = Provenance {
         versions: Versions {
-            omb: env!("CARGO_PKG_VERSION"),
+            omb: env!("CARGO_PKG_VERSION").into(),
             client: format!("librdkafka {}", get_rdkafka_version().1),
             broker: settled
                 .driver

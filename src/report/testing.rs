@@ -49,7 +49,7 @@ pub fn run() -> Run {
         total: interval(0.0, 120.0),
         latencies: histograms.clone(),
         processes: vec![Process {
-            role: "producer",
+            role: "producer".into(),
             id: 0,
             incarnation: 0,
             pid: 77,
