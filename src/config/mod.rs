@@ -24,6 +24,7 @@ pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_siz
 
 /// One workload, complete and within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Workload {
     /// `name:` of the file, or the file's stem where it has none.
     pub name: String,
@@ -67,6 +68,7 @@ pub struct Workload {
 
 /// What a message's payload is filled with, behind the stamp.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Payload {
     /// The file's bytes, exactly `message_size` of them.
     File(PathBuf),
@@ -81,6 +83,7 @@ pub enum Payload {
 
 /// How messages get their keys, as in OMB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum KeyDistributor {
     /// No key: the client library spreads messages over partitions.
     None,
@@ -92,6 +95,7 @@ pub enum KeyDistributor {
 
 /// How often children that died may be started again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RestartPolicy {
     /// Restarts allowed within the window; one more fails the run.
     pub max_restarts: u32,

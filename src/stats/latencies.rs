@@ -8,6 +8,7 @@ use super::summary::Summary;
 
 /// One value for each latency.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PerLatency<T> {
     /// Service latency, OMB's publish latency: send → acknowledgement.
     pub publish: T,

@@ -137,13 +137,20 @@ mod tests {
     fn a_histogram_comes_back_from_its_text_to_the_last_count() {
         let mut random = fastrand::Rng::with_seed(5);
         for round in 0..60 {
-            let values = if round < 3 { round } else { random.usize(0..3_000) };
+            let values = if round < 3 {
+                round
+            } else {
+                random.usize(0..3_000)
+            };
             let histogram = filled(&mut random, values);
             let text = serde_json::to_string(&histogram).unwrap();
             let back: Histogram = serde_json::from_str(&text).unwrap();
             assert_eq!(fields(&back), fields(&histogram), "round {round}");
         }
-        assert_eq!(serde_json::to_string(&Histogram::default()).unwrap(), "null");
+        assert_eq!(
+            serde_json::to_string(&Histogram::default()).unwrap(),
+            "null"
+        );
         let mut negative = Recorder::default();
         negative.record_signed(-1);
         let mut only_negative = Histogram::default();
