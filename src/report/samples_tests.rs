@@ -67,3 +67,53 @@ fn a_full_disk_is_told_and_not_swallowed() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     assert!(Samples::new(full).event(0, "x").is_err());
 }
+
+#[test]
+fn parts_are_numbered_before_the_extension() {
+    let name = |first: &str, number| part(Path::new(first), number);
+    assert_eq!(name("a/r.samples.jsonl", 0), Path::new("a/r.samples.jsonl"));
+    assert_eq!(
+        name("a/r.samples.jsonl", 2),
+        Path::new("a/r.samples.002.jsonl")
+    );
+    assert_eq!(
+        name("a/r.samples.jsonl", 1_234),
+        Path::new("a/r.samples.1234.jsonl")
+    );
+    assert_eq!(name("samples.txt", 1), Path::new("samples.txt.001"));
+}
+
+#[test]
+fn a_part_that_is_full_is_followed_by_one_that_says_what_run_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.jsonl");
+    let mut run = testing::run();
+    let mut samples = Samples::in_parts(&path, 2_000).unwrap();
+    samples.head(0, &run, "w.json").unwrap();
+    run.restarts = 7;
+    samples.record(0, None, &run).unwrap();
+    for _ in 0..100 {
+        samples.event(0, "something happened").unwrap();
+    }
+    let text = |number| fs::read_to_string(part(&path, number)).unwrap();
+    for number in 1..3 {
+        let before = text(number - 1);
+        assert!((2_000..4_000).contains(&before.len()), "{}", before.len());
+        let head: Value = serde_json::from_str(text(number).lines().next().unwrap()).unwrap();
+        assert_eq!(
+            (&head["type"], &head["part"]),
+            (&json!("run"), &json!(number))
+        );
+        assert_eq!(head["result"], "w.json");
+        assert_eq!(head["facts"]["restarts"], 7, "as of the last record");
+    }
+}
+
+#[test]
+fn no_setting_of_the_driver_is_in_samples() {
+    let mut samples = Samples::new(Vec::new());
+    samples.head(0, &testing::run(), "w.json").unwrap();
+    let head: Value = serde_json::from_slice(&samples.out).unwrap();
+    let driver = json!({"name": "Kafka", "embedded": true});
+    assert_eq!(head["facts"]["driver"], driver);
+}

@@ -1,9 +1,11 @@
 //! Signals for the run, as events.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::event::Event;
@@ -11,7 +13,8 @@ use super::processes::Happening;
 use crate::child::thread;
 
 /// Handles SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored, and SIGHUP
-/// unless it was ignored from the start, as by `nohup`.
+/// unless it was ignored from the start, as by `nohup`. A limit on the size of files, which would
+/// end this process by SIGXFSZ, is an error of the write that meets it.
 ///
 /// # Errors
 /// Where signals can't be handled.
@@ -21,6 +24,8 @@ pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
         handled.push(SIGHUP);
     }
     let mut signals = Signals::new(handled).context("cannot handle signals")?;
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
+        .context("cannot handle signals")?;
     thread("signals", move || {
         for signal in signals.forever() {
             if sender
