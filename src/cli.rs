@@ -5,6 +5,7 @@
 mod broker;
 mod check;
 mod pidfile;
+mod report;
 mod run;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::config::{
 
 pub use broker::broker;
 pub use check::{Settled, check, settle};
+pub use report::report;
 pub use run::run;
 
 const EXIT_CODES: &str = "\
@@ -30,6 +32,12 @@ Exit codes (the first that applies):
   3        messages were lost
   4        a threshold was missed (reserved)
   0        done";
+
+const REPORT_EXIT_CODES: &str = "\
+Exit codes:
+  2        usage, or no samples that can be read
+  1        the result could not be written
+  0        done, however the run had ended";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -65,6 +73,9 @@ pub enum Command {
     /// Check the files and options of a run, and show what they come to; nothing is connected.
     #[command(after_help = EXIT_CODES)]
     Check(CheckArgs),
+    /// Make the result of a run out of its samples, for a run that was killed before it wrote one.
+    #[command(after_help = REPORT_EXIT_CODES)]
+    Report(ReportArgs),
     /// Run the embedded in-memory broker alone.
     Broker(BrokerArgs),
     /// A producer process, started by a supervisor.
@@ -252,6 +263,19 @@ pub struct CheckArgs {
     /// What would be run.
     #[command(flatten)]
     pub inputs: Inputs,
+}
+
+/// Options of `omb report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// Samples of the run; further parts (FILE with .001, .002, …) are found beside it.
+    #[arg(long, value_name = "SAMPLES.jsonl")]
+    pub from: PathBuf,
+
+    /// Result file, or - for stdout; one that exists is never overwritten [default: the name that
+    /// the run would have given it, beside the samples].
+    #[arg(short, long, value_name = "OUT.json")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of `omb broker`.

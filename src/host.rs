@@ -1,12 +1,13 @@
 //! The machine that a run is made on: what it is, and how busy it was.
 
+use std::borrow::Cow;
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a reader has to know of a machine to compare figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Host {
     /// Its name.
@@ -14,7 +15,7 @@ pub struct Host {
     /// Its operating system's kernel, with version.
     pub kernel: String,
     /// Its processors' architecture.
-    pub architecture: &'static str,
+    pub architecture: Cow<'static, str>,
     /// Its processors' name.
     pub processor: Option<String>,
     /// Processors there are.
@@ -28,7 +29,7 @@ pub struct Host {
 }
 
 /// Soft limits of a process; none where there is no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Open files, each connection among them.
@@ -48,7 +49,7 @@ impl Host {
         Self {
             name: kernel("hostname"),
             kernel: format!("{} {}", kernel("ostype"), kernel("osrelease")),
-            architecture: std::env::consts::ARCH,
+            architecture: std::env::consts::ARCH.into(),
             processor: named("model name").or_else(|| named("Processor")),
             processors: Some(
                 processors
@@ -100,7 +101,7 @@ pub struct Processors {
 }
 
 /// What share of a stretch of time the host's processors were busy, from 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Busy {
     /// With anything at all, this run or not.

@@ -51,7 +51,7 @@ pub fn run(args: RunArgs) -> u8 {
     });
     let provenance = Provenance {
         versions: Versions {
-            omb: env!("CARGO_PKG_VERSION"),
+            omb: env!("CARGO_PKG_VERSION").into(),
             client: client_library(),
             broker: settled
                 .driver

@@ -27,6 +27,7 @@ pub use workload::check_hang_after;
 
 /// One workload, complete and within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Workload {
     /// `name:` of the file, or the file's stem where it has none.
     pub name: String,
@@ -74,6 +75,7 @@ pub struct Workload {
 
 /// What a message's payload is filled with, behind the stamp.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Payload {
     /// The file's bytes, exactly `message_size` of them.
     File(PathBuf),
@@ -88,6 +90,7 @@ pub enum Payload {
 
 /// How messages get their keys, as in OMB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum KeyDistributor {
     /// No key: the client library spreads messages over partitions.
     None,
@@ -99,6 +102,7 @@ pub enum KeyDistributor {
 
 /// Which children that died are started again, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RestartPolicy {
     /// Consumer processes are.
     pub consumers: bool,

@@ -1,9 +1,10 @@
 //! What disturbed a run while there was load: deaths, stops and pauses of its own processes, and how
 //! it recovered from each.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::numbers::{finite, grouped};
@@ -13,11 +14,11 @@ use crate::stats::summary::Summary;
 pub const LISTED: usize = 1_000;
 
 /// One of them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Disturbance {
     /// `death`, `stop` (SIGSTOP), or `pause` of the whole run (SIGTSTP).
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// Which child, as `consumer 1`; `None`: all of them.
     pub child: Option<String>,
     /// Why, for people.
@@ -39,7 +40,8 @@ pub struct Disturbance {
 }
 
 /// All of a run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Disturbances {
     /// The first ones, up to [`LISTED`].
     pub list: Vec<Disturbance>,

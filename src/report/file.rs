@@ -35,6 +35,25 @@ impl Destination {
         }
     }
 
+    /// The name of the file; none if it is no file of its own.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::File(path) if !is_special(path) => {
+                let name = path.file_name()?;
+                Some(name.to_string_lossy().into_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Something is there that would be replaced.
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::Stdout => false,
+            Self::File(path) => !is_special(path) && fs::symlink_metadata(path).is_ok(),
+        }
+    }
+
     /// Checks up front, in one line, whether a result can be written; leaves nothing behind.
     ///
     /// # Errors

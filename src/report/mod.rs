@@ -5,13 +5,20 @@
 pub mod disturbances;
 mod examples;
 pub mod file;
+pub mod fold;
 pub mod hlog;
 pub mod limits;
 mod numbers;
 pub mod provenance;
+pub mod rebuild;
+pub mod record;
 pub mod result;
 pub mod samples;
 pub mod terminal;
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Driver, Workload};
 use crate::host::Busy;
@@ -22,7 +29,8 @@ use disturbances::Disturbances;
 use provenance::Provenance;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Status {
     /// All phases came to their end.
     Completed,
@@ -44,7 +52,8 @@ impl Status {
 }
 
 /// Counters of messages within a stretch of time of the measured phase.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Counters {
     /// Handed to the client library.
     pub sent: u64,
@@ -60,6 +69,20 @@ pub struct Counters {
     pub acknowledged_bytes: u64,
     /// Payload bytes received.
     pub received_bytes: u64,
+}
+
+impl Counters {
+    /// Adds those of another stretch of time.
+    pub fn add(&mut self, other: Self) {
+        let add = |to: &mut u64, more| *to = to.saturating_add(more);
+        add(&mut self.sent, other.sent);
+        add(&mut self.acknowledged, other.acknowledged);
+        add(&mut self.failed, other.failed);
+        add(&mut self.unknown, other.unknown);
+        add(&mut self.received, other.received);
+        add(&mut self.acknowledged_bytes, other.acknowledged_bytes);
+        add(&mut self.received_bytes, other.received_bytes);
+    }
 }
 
 /// One stretch of the measured phase: a reporting period or a second of the live view.
@@ -80,10 +103,11 @@ pub struct Interval {
 }
 
 /// One child process in one of its lives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Process {
     /// `producer`, `consumer`, `steward` or `broker`.
-    pub role: &'static str,
+    pub role: Cow<'static, str>,
     /// Number of the child within its role, from 0.
     pub id: u32,
     /// Which life of the child, from 0.
@@ -98,15 +122,34 @@ pub struct Process {
     pub max_rss_bytes: u64,
 }
 
-/// A whole run.
-#[derive(Clone, Debug)]
+/// The driver, as far as a result names it: its settings may be secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverName {
+    /// Its name.
+    pub name: String,
+    /// Whether the broker under test is ours, started for this run.
+    pub embedded: bool,
+}
+
+impl From<&Driver> for DriverName {
+    fn from(driver: &Driver) -> Self {
+        Self {
+            name: driver.name.clone(),
+            embedded: driver.embedded,
+        }
+    }
+}
+
+/// A whole run. As JSON, its facts alone: what it measured is in [records](record) and is folded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Run {
     /// The run's id, as in its topic names.
     pub id: String,
     /// The workload as it was run.
     pub workload: Workload,
-    /// The driver as it was used.
-    pub driver: Driver,
+    /// The driver.
+    pub driver: DriverName,
     /// How it ended.
     pub status: Status,
     /// Why, in a sentence, where the status is not `Completed`.
@@ -114,12 +157,16 @@ pub struct Run {
     /// What a reader of the figures has to know: several topics per client, stamps in headers, ….
     pub notes: Vec<String>,
     /// All reporting periods; at least one.
+    #[serde(skip)]
     pub periods: Vec<Interval>,
     /// The measured phase as a whole.
+    #[serde(skip)]
     pub total: Interval,
     /// Its histograms.
+    #[serde(skip)]
     pub latencies: Latencies,
     /// Latencies of messages that nothing disturbed; `None` where nothing was.
+    #[serde(skip)]
     pub undisturbed: Option<LatencySummaries>,
     /// Deaths, stops and pauses while there was load, and how the run recovered.
     pub disturbances: Disturbances,
@@ -137,10 +184,14 @@ pub struct Run {
     pub busy: Option<Busy>,
     /// What made these figures.
     pub provenance: Provenance,
+    /// Lines of the samples file that could not be written.
+    #[serde(skip)]
+    pub samples_lost: u64,
 }
 
 /// The books of a run over every load message, warm-up included.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LedgerReport {
     /// Handed to the client library.
     pub sent: u64,
@@ -166,4 +217,4 @@ pub struct LedgerReport {
 
 /// Runs for the writers' tests.
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -1,13 +1,15 @@
 //! Where figures come from: the programs, the machine and the settings that made them.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::is_secret;
 use crate::host::Host;
 
 /// What made a run's figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provenance {
     /// Programs.
@@ -23,10 +25,10 @@ pub struct Provenance {
 }
 
 /// Versions of the programs that took part.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
     /// This one.
-    pub omb: &'static str,
+    pub omb: Cow<'static, str>,
     /// The client library, with its name.
     pub client: String,
     /// The broker's; none where it tells clients none, as Kafka's doesn't.

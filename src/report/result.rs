@@ -212,6 +212,7 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
     own.put("ledger", ledger(&run.ledger));
     own.put("hostLimits", limits(run));
     own.put("hostBusy", serde_json::to_value(run.busy)?);
+    own.put("samplesLost", run.samples_lost);
     own.put("provenance", serde_json::to_value(&run.provenance)?);
     own.put("restarts", run.restarts);
     own.put("cpuSeconds", finite(run.cpu_seconds));

@@ -1,31 +1,47 @@
 //! What a run shows while it goes on, as JSON lines: whatever happens to the run, what was shown
 //! is on disk.
 //!
-//! The first line says what run this is, then come samples (one a second) and events (something
-//! happened), and at the end one line with the status. Every line has its `type`, and `t`, the
-//! wall clock; each is written whole, with one write, at once.
+//! The first line says what run this is, then come samples (one a second), events (something
+//! happened) and records (what the result is made of, see [`super::record`]), and at the end one
+//! line with the status. Every line has its `type`, and `t`, the wall clock; each is written whole,
+//! with one write, at once. It is not synced: it survives the supervisor, and of a power cut it
+//! survives what the system had written by then.
+//!
+//! A file that has become large is left, and another part begun: see [`part`]. Every part begins
+//! with the line that says what run it is.
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::numbers::{Millis, finite, rfc3339};
-use super::{Counters, Interval, Status};
+use super::record::{Record, Turnover, difference, merge};
+use super::{Counters, Interval, Run, Status};
 use crate::stats::latencies::LatencySummaries;
 
-/// What the first line says.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// The run's id.
-    pub run_id: &'a str,
-    /// The workload's name.
-    pub workload: &'a str,
-    /// The driver's name.
-    pub driver: &'a str,
-    /// Whether the broker is ours.
-    pub embedded: bool,
+/// Of the records; a reader refuses what is higher than it knows.
+pub const FORMAT: u32 = 1;
+
+/// A part that is this large is the last but one.
+const PART_BYTES: u64 = 64 << 20;
+
+/// Where the parts of a samples file are: `X.jsonl`, then `X.001.jsonl`, `X.002.jsonl`, ….
+pub fn part(first: &Path, number: u32) -> PathBuf {
+    if number == 0 {
+        return first.to_owned();
+    }
+    let jsonl = first.extension().filter(|&extension| extension == "jsonl");
+    let stem = jsonl.and(first.file_stem()).or(first.file_name());
+    let mut name = OsString::from(stem.unwrap_or_default());
+    name.push(format!(".{number:03}"));
+    if jsonl.is_some() {
+        name.push(".jsonl");
+    }
+    first.with_file_name(name)
 }
 
 /// Producers and consumers alive, and how many there should be.
@@ -39,10 +55,24 @@ pub struct Children {
 
 /// A samples file.
 ///
-/// After an error the file may end in part of a line; a reader skips what doesn't parse.
-#[derive(Debug)]
+/// After an error the file may end in part of a line: nothing may be written behind it.
 pub struct Samples<W> {
     out: W,
+    /// Where the next part goes, once this one has so many bytes.
+    next: Option<Next<W>>,
+    /// Of this part, its bytes and its number.
+    bytes: u64,
+    part: u32,
+    /// Of the run: its result's name, and its facts as of the last record.
+    result: String,
+    facts: Value,
+    /// Records so far.
+    records: u64,
+}
+
+struct Next<W> {
+    bytes: u64,
+    open: Box<dyn FnMut(u32) -> io::Result<W>>,
 }
 
 #[derive(Serialize)]
@@ -55,13 +85,18 @@ enum Line<'a> {
     Run {
         t: String,
         version: &'a str,
-        run_id: &'a str,
-        workload: &'a str,
-        driver: &'a str,
+        format: u32,
+        part: u32,
+        run_id: &'a Value,
+        workload: &'a Value,
+        driver: &'a Value,
         broker: &'a str,
         units: Units,
+        result: &'a str,
+        facts: &'a Value,
     },
     Sample(Box<Sample<'a>>),
+    Record(Stamped<'a>),
     Event {
         t: String,
         text: &'a str,
@@ -71,6 +106,13 @@ enum Line<'a> {
         status: &'a str,
         reason: Option<&'a str>,
     },
+}
+
+#[derive(Serialize)]
+struct Stamped<'a> {
+    t: String,
+    #[serde(flatten)]
+    record: &'a Record,
 }
 
 /// What the numbers of a sample mean, for who finds the file alone.
@@ -112,39 +154,97 @@ struct Sample<'a> {
 }
 
 impl Samples<File> {
-    /// A new file; one that exists is overwritten.
+    /// A new file; one that exists is overwritten, and so are those of further parts.
     ///
     /// # Errors
     /// Where it can't be created.
     pub fn create(path: &Path) -> io::Result<Self> {
-        File::create(path).map(Self::new)
+        Self::in_parts(path, PART_BYTES)
+    }
+
+    /// As [`Samples::create`], with parts of another size.
+    ///
+    /// # Errors
+    /// Where it can't be created.
+    pub fn in_parts(path: &Path, bytes: u64) -> io::Result<Self> {
+        let file = File::create(path)?;
+        // A pipe or a device goes on for ever.
+        let parts = file.metadata()?.is_file();
+        let mut samples = Self::new(file);
+        // The run may not change its directory, but nobody promises that.
+        let first = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        samples.next = parts.then(|| Next {
+            bytes,
+            open: Box::new(move |number| File::create(part(&first, number))),
+        });
+        Ok(samples)
     }
 }
 
 impl<W: Write> Samples<W> {
-    /// Lines into anything.
+    /// Lines into anything, all in one part.
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self {
+            out,
+            next: None,
+            bytes: 0,
+            part: 0,
+            result: String::new(),
+            facts: Value::Null,
+            records: 0,
+        }
     }
 
-    /// The first line.
+    /// The first line. `result` is the result's file name.
     ///
     /// # Errors
     /// Where it can't be written.
-    pub fn head(&mut self, unix_ms: i64, head: &Head<'_>) -> io::Result<()> {
-        self.line(&Line::Run {
+    pub fn head(&mut self, unix_ms: i64, run: &Run, result: &str) -> io::Result<()> {
+        self.facts = serde_json::to_value(run)?;
+        self.result = result.to_owned();
+        self.put_head(unix_ms)
+    }
+
+    fn put_head(&mut self, unix_ms: i64) -> io::Result<()> {
+        let facts = &self.facts;
+        let embedded = facts["driver"]["embedded"] == true;
+        let line = to_line(&Line::Run {
             t: rfc3339(unix_ms),
             version: env!("CARGO_PKG_VERSION"),
-            run_id: head.run_id,
-            workload: head.workload,
-            driver: head.driver,
-            broker: if head.embedded {
-                "embedded"
-            } else {
-                "external"
-            },
+            format: FORMAT,
+            part: self.part,
+            run_id: &facts["id"],
+            workload: &facts["workload"]["name"],
+            driver: &facts["driver"]["name"],
+            broker: if embedded { "embedded" } else { "external" },
             units: UNITS,
-        })
+            result: &self.result,
+            facts,
+        });
+        self.write(&line?)
+    }
+
+    /// What the result is made of, as far as it is new: what was counted, and the run's facts.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn record(
+        &mut self,
+        unix_ms: i64,
+        turnover: Option<&Turnover>,
+        run: &Run,
+    ) -> io::Result<()> {
+        let changes = difference(&self.facts, &serde_json::to_value(run)?);
+        merge(&mut self.facts, changes.clone());
+        self.records += 1;
+        let record = Record {
+            number: self.records,
+            turnover: turnover.cloned(),
+            facts: changes,
+        };
+        let t = rfc3339(unix_ms);
+        let record = &record;
+        self.line(unix_ms, &Line::Record(Stamped { t, record }))
     }
 
     /// A second of the run, in the phase of that name.
@@ -182,7 +282,7 @@ impl<W: Write> Samples<W> {
             end_to_end,
             end_to_end_response,
         } = latencies;
-        self.line(&Line::Sample(Box::new(Sample {
+        let line = Line::Sample(Box::new(Sample {
             t: rfc3339(unix_ms),
             start: finite(*start),
             seconds: finite(*seconds),
@@ -202,7 +302,8 @@ impl<W: Write> Samples<W> {
             end_to_end_latency: end_to_end.into(),
             end_to_end_response_latency: end_to_end_response.into(),
             children,
-        })))
+        }));
+        self.line(unix_ms, &line)
     }
 
     /// Something that happened.
@@ -210,10 +311,8 @@ impl<W: Write> Samples<W> {
     /// # Errors
     /// Where it can't be written.
     pub fn event(&mut self, unix_ms: i64, text: &str) -> io::Result<()> {
-        self.line(&Line::Event {
-            t: rfc3339(unix_ms),
-            text,
-        })
+        let t = rfc3339(unix_ms);
+        self.line(unix_ms, &Line::Event { t, text })
     }
 
     /// The last line.
@@ -221,96 +320,40 @@ impl<W: Write> Samples<W> {
     /// # Errors
     /// Where it can't be written.
     pub fn end(&mut self, unix_ms: i64, status: Status, reason: Option<&str>) -> io::Result<()> {
-        self.line(&Line::End {
+        let line = Line::End {
             t: rfc3339(unix_ms),
             status: status.name(),
             reason,
-        })
+        };
+        self.line(unix_ms, &line)
     }
 
-    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
-        bytes.push(b'\n');
-        self.out.write_all(&bytes)?;
+    fn line(&mut self, unix_ms: i64, line: &Line<'_>) -> io::Result<()> {
+        let bytes = to_line(line)?;
+        if let Some(next) = &mut self.next
+            && self.bytes >= next.bytes
+        {
+            self.part += 1;
+            self.out = (next.open)(self.part)?;
+            self.bytes = 0;
+            self.put_head(unix_ms)?;
+        }
+        self.write(&bytes)
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.bytes += line.len() as u64;
+        self.out.write_all(line)?;
         self.out.flush()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::report::testing;
-
-    /// Counts writes, to see that no line is torn.
-    #[derive(Default)]
-    struct Writes(Vec<Vec<u8>>);
-
-    impl Write for Writes {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.push(bytes.to_vec());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn every_line_is_written_whole_and_says_what_it_is() {
-        let run = testing::run();
-        let mut samples = Samples::new(Writes::default());
-        let head = Head {
-            run_id: &run.id,
-            workload: "w",
-            driver: "d",
-            embedded: true,
-        };
-        let children = Children {
-            alive: 3,
-            expected: 4,
-        };
-        samples.head(0, &head).unwrap();
-        samples
-            .sample(1_000, "measure", &run.total, children)
-            .unwrap();
-        samples
-            .event(1_500, "consumer 1 died: signal 9 (SIGKILL); restarting")
-            .unwrap();
-        samples
-            .end(2_000, Status::Interrupted, Some("SIGINT\n"))
-            .unwrap();
-        let writes = samples.out.0;
-        assert_eq!(writes.len(), 4);
-        let lines: Vec<Value> = writes
-            .iter()
-            .map(|line| {
-                assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
-                serde_json::from_slice(line).unwrap()
-            })
-            .collect();
-        let types: Vec<_> = lines
-            .iter()
-            .map(|line| line["type"].as_str().unwrap())
-            .collect();
-        assert_eq!(types, ["run", "sample", "event", "end"]);
-        assert_eq!(lines[0]["runId"], "00c0ffee");
-        assert_eq!(lines[0]["broker"], "embedded");
-        let sample = &lines[1];
-        assert_eq!(sample["t"], "1970-01-01T00:00:01.000Z");
-        assert_eq!(sample["phase"], "measure");
-        assert_eq!(sample["seconds"], json!(120.0));
-        assert_eq!(sample["acknowledgedBytes"], 120_000 * 1_024);
-        assert_eq!(sample["responseLatency"]["max"], json!(5.112));
-        assert_eq!(sample["children"], json!({"alive": 3, "expected": 4}));
-        assert_eq!(lines[3]["status"], "interrupted");
-    }
-
-    #[test]
-    fn a_full_disk_is_told_and_not_swallowed() {
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        assert!(Samples::new(full).event(0, "x").is_err());
-    }
+fn to_line(line: &Line<'_>) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
+
+#[cfg(test)]
+#[path = "samples_tests.rs"]
+mod tests;

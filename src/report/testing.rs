@@ -1,6 +1,6 @@
 use super::disturbances::Disturbances;
 use super::*;
-use crate::config::{KafkaConfig, System, testing};
+use crate::config::testing;
 use crate::stats::latencies::LatencyRecorders;
 use crate::stats::ledger::SubscriptionCounts;
 
@@ -39,9 +39,8 @@ pub fn run() -> Run {
     Run {
         id: "00c0ffee".to_owned(),
         workload: testing::workload(),
-        driver: Driver {
+        driver: DriverName {
             name: "Kafka".to_owned(),
-            system: System::Kafka(KafkaConfig::default()),
             embedded: true,
         },
         status: Status::Completed,
@@ -53,7 +52,7 @@ pub fn run() -> Run {
         undisturbed: None,
         disturbances: Disturbances::default(),
         processes: vec![Process {
-            role: "producer",
+            role: "producer".into(),
             id: 0,
             incarnation: 0,
             pid: 77,
@@ -66,6 +65,7 @@ pub fn run() -> Run {
         started_unix_ms: 1_700_000_000_123,
         busy: None,
         provenance: Provenance::default(),
+        samples_lost: 0,
         ledger: LedgerReport {
             sent: 122_000,
             acknowledged: 122_000,

@@ -1,12 +1,14 @@
 //! The first few messages of each class of trouble, so that a person can go and look.
 
+use serde::{Deserialize, Serialize};
+
 use super::delta::{Range, Straggler, StreamId, TopicPartition};
 
 /// Examples kept of each class.
 pub const EXAMPLES: usize = 5;
 
 /// One message, as far as it is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
     /// Number of its topic within the run.
     pub topic: Option<u32>,
@@ -53,7 +55,7 @@ impl From<&Straggler> for Example {
 }
 
 /// The first few of one class.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Few(Vec<Example>);
 
 impl Few {
@@ -106,7 +108,7 @@ impl Few {
 }
 
 /// Examples of what one subscription received, or did not, by the counts of the same names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is named as the count it belongs to")]
 pub struct SubscriptionExamples {
     pub lost: Few,
@@ -152,7 +154,7 @@ impl SubscriptionExamples {
 }
 
 /// Examples of what became of messages before they reached the broker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendExamples {
     /// Certainly not persisted.
     pub failed: Few,

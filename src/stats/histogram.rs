@@ -4,6 +4,8 @@
 //! Adding deltas gives exactly the counts of one HdrHistogram of all samples, and beyond that the
 //! exact mean, minimum and maximum. A delta may come off a socket: adding one never panics.
 
+mod packed;
+
 use hdrhistogram::Histogram as Counts;
 use serde::{Deserialize, Serialize};
 

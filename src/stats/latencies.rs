@@ -8,6 +8,7 @@ use super::summary::Summary;
 
 /// One value for each latency.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PerLatency<T> {
     /// Service latency, OMB's publish latency: send → acknowledgement.
     pub publish: T,
@@ -94,6 +95,11 @@ impl Latencies {
         for (mine, theirs) in self.each_mut().into_iter().zip(other.each()) {
             mine.add_histogram(theirs);
         }
+    }
+
+    /// Whether there is no value in any.
+    pub fn is_empty(&self) -> bool {
+        self.each().into_iter().all(Histogram::is_empty)
     }
 
     /// Forgets everything; the memory stays for what comes next.

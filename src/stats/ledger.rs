@@ -16,6 +16,8 @@ mod subscription;
 
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use super::delta::{
     AckRun, ByPhase, ConsumerDelta, ProducerDelta, Range, Slot, StreamId, StreamOutcomes,
     TopicPartition,
@@ -31,7 +33,7 @@ const MEMORY: usize = 16 << 20;
 const LEAST_SHARE: usize = 1 << 10;
 
 /// What one subscription received of a run's load messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionCounts {
     /// Different messages received.
     pub received: u64,

@@ -1,9 +1,11 @@
 //! What stays of a histogram when its stretch of time is over.
 
+use serde::{Deserialize, Serialize};
+
 use super::histogram::Histogram;
 
 /// Nine numbers that stand for a histogram; all latencies in nanoseconds, 0 without values.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// How many values.
     pub count: u64,

@@ -11,16 +11,15 @@ use std::time::{Duration, SystemTime};
 use anyhow::{anyhow, bail};
 
 use super::Options;
-use super::periods::Measured;
-use super::tally::Tally;
 use crate::clock::Instant;
-use crate::config::{Driver, System, Workload};
+use crate::config::{Driver, System};
 use crate::plan::{Plan, RunId};
 use crate::report::file::{Destination, default_name, probe_writable};
 use crate::report::hlog::{IntervalLog, LoggedPeriod};
-use crate::report::samples::{Children, Head, Samples};
+use crate::report::record::Turnover;
+use crate::report::samples::{Children, Samples};
 use crate::report::terminal::{Banner, LiveContext, Screen, banner, summary};
-use crate::report::{Interval, Run};
+use crate::report::{DriverName, Interval, Run};
 
 /// The screen and the files of one run.
 pub struct Desk {
@@ -28,6 +27,10 @@ pub struct Desk {
     screen: Screen<io::Stderr>,
     destination: Destination,
     samples: Option<Samples<File>>,
+    /// Lines that were to go there and could not.
+    samples_lost: u64,
+    /// OMB's name for the result, by which samples know it where it has no file of its own.
+    default_name: String,
     hlog: Option<IntervalLog<File>>,
     /// Something could not be written.
     broken: bool,
@@ -39,14 +42,12 @@ impl Desk {
     /// # Errors
     /// What can't be written, and what to do.
     pub fn open(options: &Options, run: RunId) -> anyhow::Result<Self> {
+        let default_name =
+            default_name(&options.workload_stem, &options.driver.name, now_unix_ms());
         let destination = match &options.output {
             Some(path) if path.as_os_str() == "-" => Destination::Stdout,
             Some(path) => Destination::File(path.clone()),
-            None => Destination::File(PathBuf::from(default_name(
-                &options.workload_stem,
-                &options.driver.name,
-                now_unix_ms(),
-            ))),
+            None => Destination::File(PathBuf::from(&default_name)),
         };
         destination.probe().map_err(|error| anyhow!("-o {error}"))?;
         let samples = options.samples.clone();
@@ -65,6 +66,8 @@ impl Desk {
             screen,
             destination,
             samples,
+            samples_lost: 0,
+            default_name,
             hlog,
             broken: false,
         })
@@ -75,7 +78,7 @@ impl Desk {
         let text = banner(&Banner {
             run_id: &self.run,
             workload: &options.workload,
-            driver: &options.driver,
+            driver: &DriverName::from(&options.driver),
             broker: &broker(&options.driver),
             producers: (plan.producers.len(), plan.producer_clients()),
             consumers: (plan.consumers.len(), plan.consumer_clients()),
@@ -85,15 +88,23 @@ impl Desk {
         for note in options.notes.iter().chain(&plan.notes) {
             self.screen.show(&format!("note: {note}"));
         }
-        let run = self.run.clone();
-        let workload = &options.workload.name;
-        let head = Head {
-            run_id: &run,
-            workload,
-            driver: &options.driver.name,
-            embedded: options.driver.embedded,
-        };
-        self.sample(|samples| samples.head(now_unix_ms(), &head));
+    }
+
+    /// Stores what run this is.
+    pub fn head(&mut self, run: &Run) {
+        let name = self.destination.name();
+        let result = name.unwrap_or_else(|| self.default_name.clone());
+        self.sample(|samples| samples.head(now_unix_ms(), run, &result));
+    }
+
+    /// Stores what the result is made of, as far as it is new.
+    pub fn record(&mut self, run: &Run, turnover: Option<&Turnover>) {
+        self.sample(|samples| samples.record(now_unix_ms(), turnover, run));
+    }
+
+    /// Lines that could not be stored.
+    pub fn samples_lost(&self) -> u64 {
+        self.samples_lost
     }
 
     /// Stores and shows a second.
@@ -147,12 +158,8 @@ impl Desk {
         let (status, reason) = (run.status, run.reason.as_deref());
         self.sample(|samples| samples.end(now_unix_ms(), status, reason));
         let destination = self.shown_destination();
-        let lost: u64 = run
-            .ledger
-            .subscriptions
-            .iter()
-            .map(|(_, books)| books.lost)
-            .sum();
+        let subscriptions = run.ledger.subscriptions.iter();
+        let lost: u64 = subscriptions.map(|(_, books)| books.lost).sum();
         if self.screen.is_quiet() && lost > 0 {
             let text = format!("omb: {lost} acknowledged messages were lost: see {destination}");
             self.screen.say(&text);
@@ -171,12 +178,20 @@ impl Desk {
         }
     }
 
+    /// A line of the samples file. Behind one that could not be written whole there is no other:
+    /// they are counted.
     fn sample(&mut self, write: impl FnOnce(&mut Samples<File>) -> io::Result<()>) {
-        if let Some(samples) = &mut self.samples
-            && let Err(error) = write(samples)
-        {
-            self.samples = None;
-            self.complain(&format!("samples can't be written any more: {error}"));
+        match &mut self.samples {
+            Some(samples) if self.samples_lost == 0 => {
+                if let Err(error) = write(samples) {
+                    self.samples_lost = 1;
+                    self.complain(&format!(
+                        "samples can't be written any more, the run goes on: {error}"
+                    ));
+                }
+            }
+            Some(_) => self.samples_lost += 1,
+            None => {}
         }
     }
 
@@ -225,26 +240,4 @@ fn broker(driver: &Driver) -> String {
 
 fn now_unix_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
-}
-
-/// The figures of a run so far: its periods, and the measured phase as a whole.
-pub fn figures(tally: &mut Tally, workload: &Workload) -> (Vec<Interval>, Measured) {
-    match &mut tally.periods {
-        Some(periods) => {
-            let finished = periods.finish().to_vec();
-            (finished, periods.total())
-        }
-        None => {
-            // The load never began.
-            let nothing = Interval {
-                seconds: workload.duration.as_secs_f64(),
-                ..Interval::default()
-            };
-            let measured = Measured {
-                interval: nothing.clone(),
-                ..Measured::default()
-            };
-            (vec![nothing], measured)
-        }
-    }
 }

@@ -238,7 +238,8 @@ impl Observer {
                     Kind::Death => "death",
                     Kind::Stop => "stop",
                     Kind::Pause => "pause",
-                },
+                }
+                .into(),
                 child: open.child.map(|child| child.to_string()),
                 cause: open.cause,
                 planned: open.planned,

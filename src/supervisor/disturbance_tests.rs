@@ -53,7 +53,7 @@ fn a_death_lasts_until_the_next_life_has_read_what_was_left() {
     assert_eq!((found.count, found.unrecovered), (1, 0));
     assert_eq!((found.backlog_peak, found.redelivered), (9_000, 300));
     let one = &found.list[0];
-    assert_eq!((one.what, one.at), ("death", 1.0));
+    assert_eq!((&*one.what, one.at), ("death", 1.0));
     assert_eq!(one.recovery_seconds, Some(1.5));
     assert_eq!(one.caught_up_seconds, Some(2.0));
     assert_eq!(found.recovery.max, 1.5e9);

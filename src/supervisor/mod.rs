@@ -10,6 +10,8 @@ pub mod event;
 pub mod machine;
 pub mod periods;
 pub mod processes;
+#[cfg(test)]
+mod rebuild_tests;
 pub mod restart;
 pub mod signals;
 pub mod tally;
@@ -26,14 +28,18 @@ use desk::Desk;
 use event::{Action, Event};
 use machine::{Brief, Machine};
 use nix::sys::signal::Signal;
+use periods::Periods;
 use processes::{Happening, Processes};
 use watch::Watch;
 
 use crate::clock::Instant;
 use crate::config::{Driver, Workload};
 use crate::plan::{Plan, RunId};
+use crate::report::fold::{End, Fold};
 use crate::report::provenance::Provenance;
-use crate::report::{LedgerReport, Run, Status};
+use crate::report::record::Turnover;
+use crate::report::{Interval, LedgerReport, Run, Status};
+use crate::stats::latencies::Latencies;
 use crate::stats::ledger::SubscriptionCounts;
 use crate::wire::{BrokerAssignment, StewardAssignment};
 
@@ -122,10 +128,13 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
     let processes = Processes::open(&directory.path().join("s"), sender)?;
     desk.begin(&options, &plan);
     let brief = brief(&options, plan, id, directory.path().to_owned());
-    let mut machine = Machine::new(brief);
-    machine.tally.log_periods = options.hlog.is_some();
+    let mut fold = Fold::new(&options.workload);
+    if options.hlog.is_some() {
+        fold.log();
+    }
     let mut run = Supervisor {
-        machine,
+        machine: Machine::new(brief),
+        fold,
         processes,
         desk,
         options,
@@ -134,6 +143,7 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
         watch: Watch::default(),
         ended: false,
     };
+    run.desk.head(&run.facts());
     run.serve(&happenings)?;
     Ok(run.finish())
 }
@@ -206,6 +216,8 @@ fn brief(options: &Options, plan: Plan, id: RunId, directory: PathBuf) -> Brief 
 
 struct Supervisor {
     machine: Machine,
+    /// What the result is made of, as far as it is recorded.
+    fold: Fold,
     processes: Processes,
     desk: Desk,
     options: Options,
@@ -255,7 +267,7 @@ impl Supervisor {
                     self.desk
                         .second(&second, phase.name(), self.machine.children());
                     self.watch.look(phase);
-                    self.log_periods();
+                    self.record_due();
                 }
                 Action::Say(text) => self.desk.say(&text),
                 Action::Result => {
@@ -320,13 +332,40 @@ impl Supervisor {
         }
     }
 
-    /// Everything found so far.
+    /// Everything found so far, its last record included.
     fn report(&mut self) -> Run {
+        let facts = self.facts();
+        let periods = &mut self.machine.tally.periods;
+        let turnover = periods.as_mut().map(Periods::last_turnover);
+        self.record(&facts, turnover.as_ref());
+        let mut run = self.fold.result(facts, &End::Orderly);
+        run.samples_lost = self.desk.samples_lost();
+        run
+    }
+
+    /// Stores what came in since the last record, if a record is due.
+    fn record_due(&mut self) {
+        let due = |run: &mut Self| run.machine.tally.periods.as_mut()?.due_turnover();
+        while let Some(turnover) = due(self) {
+            let facts = self.facts();
+            self.record(&facts, Some(&turnover));
+        }
+    }
+
+    fn record(&mut self, facts: &Run, turnover: Option<&Turnover>) {
+        self.desk.record(facts, turnover);
+        if let (Some(turnover), Some(periods)) = (turnover, &self.machine.tally.periods) {
+            self.fold.add(turnover);
+            self.desk.log(periods.began(), &self.fold.logged());
+        }
+    }
+
+    /// The run as it is, without what it measured.
+    fn facts(&self) -> Run {
         let mut notes = self.options.notes.clone();
         notes.extend(self.machine.plan_notes().iter().cloned());
-        let ledger = self.ledger();
         let processes = self.processes.records().to_vec();
-        let tally = &mut self.machine.tally;
+        let tally = &self.machine.tally;
         let errors: Vec<String> = tally
             .errors
             .iter()
@@ -335,34 +374,26 @@ impl Supervisor {
         if !errors.is_empty() {
             notes.push(format!("errors of producers: {}", errors.join(", ")));
         }
-        let (periods, total) = desk::figures(tally, &self.options.workload);
-        self.log_periods();
         Run {
             id: self.id.to_string(),
             workload: self.machine.workload().clone(),
-            driver: self.machine.driver().clone(),
+            driver: self.machine.driver().into(),
             status: self.machine.verdict.status,
             reason: self.machine.verdict.reason.clone(),
             notes,
-            periods,
-            total: total.interval,
-            latencies: total.latencies,
-            undisturbed: total.undisturbed,
+            periods: Vec::new(),
+            total: Interval::default(),
+            latencies: Latencies::default(),
+            undisturbed: None,
             disturbances: self.machine.disturbances(),
             cpu_seconds: processes.iter().map(|p| p.cpu_seconds).sum::<f64>() + own_cpu_seconds(),
             processes,
             restarts: self.machine.restarts(),
             started_unix_ms: self.started_unix_ms,
-            ledger,
+            ledger: self.ledger(),
             busy: self.watch.busy(),
             provenance: self.options.provenance.clone(),
-        }
-    }
-
-    fn log_periods(&mut self) {
-        if let Some(periods) = &mut self.machine.tally.periods {
-            let (began, logged) = periods.logged();
-            self.desk.log(began, &logged);
+            samples_lost: 0,
         }
     }
 
@@ -374,11 +405,8 @@ impl Supervisor {
             acknowledged: tally.load.acknowledged,
             failed: tally.load.failed,
             unknown: tally.load.unknown,
-            queue_full: tally
-                .periods
-                .as_ref()
-                .map_or(0, periods::Periods::queue_full),
-            unsent: tally.periods.as_ref().map_or(0, periods::Periods::unsent),
+            queue_full: tally.periods.as_ref().map_or(0, Periods::queue_full),
+            unsent: tally.periods.as_ref().map_or(0, Periods::unsent),
             subscriptions: names.zip(tally.ledger.counts()).collect(),
             examples: tally.ledger.examples(),
             send_examples: tally.ledger.send_examples().clone(),

@@ -151,7 +151,7 @@ impl Processes {
             },
         );
         self.records.push(Process {
-            role: key.role.name(),
+            role: key.role.name().into(),
             id: key.id,
             incarnation: u32::from(key.incarnation),
             pid,

@@ -1,9 +1,11 @@
 //! Signals for the run, as events.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::event::Event;
@@ -11,7 +13,8 @@ use super::processes::Happening;
 use crate::child::thread;
 
 /// Handles SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored; SIGHUP and
-/// SIGTSTP unless they were ignored from the start, as SIGHUP is by `nohup`; and SIGUSR1.
+/// SIGTSTP unless they were ignored from the start, as SIGHUP is by `nohup`; and SIGUSR1. A limit on the size of files, which would
+/// end this process by SIGXFSZ, is an error of the write that meets it.
 ///
 /// # Errors
 /// Where signals can't be handled.
@@ -19,6 +22,8 @@ pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
     let mut handled = vec![SIGINT, SIGTERM, SIGUSR1];
     handled.extend([SIGHUP, SIGTSTP].into_iter().filter(|&s| !ignored(s)));
     let mut signals = Signals::new(handled).context("cannot handle signals")?;
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
+        .context("cannot handle signals")?;
     thread("signals", move || {
         for signal in signals.forever() {
             if sender

@@ -31,8 +31,6 @@ pub struct Tally {
     pub ledger: Ledger,
     /// What happened when; `None` before the load was announced.
     pub periods: Option<Periods>,
-    /// Periods keep their histograms to be logged.
-    pub log_periods: bool,
     /// Load messages over the whole run.
     pub load: LoadCounts,
     /// Receptions that acknowledgements lead to, less those that happened.
@@ -57,7 +55,6 @@ impl Tally {
         Self {
             ledger: Ledger::new(&plan.subscribed, topics),
             periods: None,
-            log_periods: false,
             load: LoadCounts::default(),
             outstanding: 0,
             windows: Windows::default(),
@@ -67,11 +64,7 @@ impl Tally {
 
     /// The load was announced: its first message is due in slot `first`.
     pub fn start(&mut self, grid: Grid, first: Slot, workload: &Workload) {
-        let mut periods = Periods::new(grid, first, workload);
-        if self.log_periods {
-            periods.log();
-        }
-        self.periods = Some(periods);
+        self.periods = Some(Periods::new(grid, first, workload));
     }
 
     /// Adds what one child learnt in one slot.

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::config::{Driver, Payload, Workload, show_duration};
+use crate::config::{Payload, Workload, show_duration};
 use crate::report::limits::limits;
 use crate::report::numbers::{grouped, mib, rate};
-use crate::report::{Run, examples};
+use crate::report::{DriverName, Run, examples};
 use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
 
@@ -20,7 +20,7 @@ pub struct Banner<'a> {
     /// The workload.
     pub workload: &'a Workload,
     /// The driver.
-    pub driver: &'a Driver,
+    pub driver: &'a DriverName,
     /// Where the broker is: what the driver would connect to.
     pub broker: &'a str,
     /// Producer processes, and clients over all of them.
@@ -311,7 +311,7 @@ mod tests {
     fn the_banner_says_what_is_going_to_happen_and_whose_broker_it_is() {
         let run = testing::run();
         let mut driver = run.driver.clone();
-        let text = |driver: &Driver| {
+        let text = |driver: &DriverName| {
             banner(&Banner {
                 run_id: &run.id,
                 workload: &run.workload,

@@ -212,7 +212,7 @@ fn a_pause_stops_everybody_and_stretches_deadlines() {
     let consumer = bench.key(Role::Consumer, 0);
     bench.on(Event::Frame(consumer, FromChild::Deltas(Vec::new())));
     let found = bench.machine.disturbances();
-    assert_eq!((found.list[0].what, found.unrecovered), ("pause", 0));
+    assert_eq!((&*found.list[0].what, found.unrecovered), ("pause", 0));
     assert_eq!(found.list[0].caught_up_seconds, Some(100.0));
     assert_eq!(bench.status(), Status::Completed);
 }
