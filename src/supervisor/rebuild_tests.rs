@@ -258,16 +258,20 @@ fn random_run(seed: u64, directory: &Path, part_bytes: u64) -> Live {
     };
     let path = directory.join("run.samples.jsonl");
     let mut live = Live::new(seed, workload, warmup, path, part_bytes);
-    live.run(warmup, seconds, seed % 3 == 0);
+    live.run(warmup, seconds, seed.is_multiple_of(3));
     live
 }
 
 #[test]
 fn a_run_cut_off_anywhere_gives_the_result_it_would_have_written_there() {
     let (mut parts, mut torn) = (0, 0);
-    for seed in 0..8 {
+    for seed in 0..8u64 {
         let directory = tempfile::tempdir().unwrap();
-        let part_bytes = if seed % 2 == 0 { u64::MAX } else { 8_000 };
+        let part_bytes = if seed.is_multiple_of(2) {
+            u64::MAX
+        } else {
+            8_000
+        };
         let live = random_run(seed, directory.path(), part_bytes);
         let mut random = fastrand::Rng::with_seed(seed);
         for (index, mark) in live.marks.iter().enumerate() {
@@ -295,7 +299,7 @@ fn a_run_cut_off_anywhere_gives_the_result_it_would_have_written_there() {
 
 #[test]
 fn how_often_records_are_written_changes_nothing() {
-    for seed in 0..8 {
+    for seed in 0..8u64 {
         let directory = tempfile::tempdir().unwrap();
         let mut live = random_run(seed, directory.path(), u64::MAX);
         let mut once = Fold::new(&live.facts.workload);
