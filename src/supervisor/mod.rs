@@ -7,6 +7,7 @@
 pub mod desk;
 pub mod disturbance;
 pub mod event;
+mod facts;
 pub mod machine;
 pub mod periods;
 pub mod processes;
@@ -38,8 +39,7 @@ use crate::plan::{Plan, RunId};
 use crate::report::fold::{End, Fold};
 use crate::report::provenance::Provenance;
 use crate::report::record::Turnover;
-use crate::report::{Interval, LedgerReport, Run, Status};
-use crate::stats::latencies::Latencies;
+use crate::report::{Run, Status};
 use crate::stats::ledger::SubscriptionCounts;
 use crate::wire::{BrokerAssignment, StewardAssignment};
 
@@ -359,67 +359,4 @@ impl Supervisor {
             self.desk.log(periods.began(), &self.fold.logged());
         }
     }
-
-    /// The run as it is, without what it measured.
-    fn facts(&self) -> Run {
-        let mut notes = self.options.notes.clone();
-        notes.extend(self.machine.plan_notes().iter().cloned());
-        let processes = self.processes.records().to_vec();
-        let tally = &self.machine.tally;
-        let errors: Vec<String> = tally
-            .errors
-            .iter()
-            .map(|(text, count)| format!("{count} × {text}"))
-            .collect();
-        if !errors.is_empty() {
-            notes.push(format!("errors of producers: {}", errors.join(", ")));
-        }
-        Run {
-            id: self.id.to_string(),
-            workload: self.machine.workload().clone(),
-            driver: self.machine.driver().into(),
-            status: self.machine.verdict.status,
-            reason: self.machine.verdict.reason.clone(),
-            notes,
-            periods: Vec::new(),
-            total: Interval::default(),
-            latencies: Latencies::default(),
-            undisturbed: None,
-            disturbances: self.machine.disturbances(),
-            cpu_seconds: processes.iter().map(|p| p.cpu_seconds).sum::<f64>() + own_cpu_seconds(),
-            processes,
-            restarts: self.machine.restarts(),
-            started_unix_ms: self.started_unix_ms,
-            ledger: self.ledger(),
-            busy: self.watch.busy(),
-            provenance: self.options.provenance.clone(),
-            samples_lost: 0,
-        }
-    }
-
-    fn ledger(&self) -> LedgerReport {
-        let tally = &self.machine.tally;
-        let names = self.machine.groups().iter().cloned();
-        LedgerReport {
-            sent: tally.load.sent,
-            acknowledged: tally.load.acknowledged,
-            failed: tally.load.failed,
-            unknown: tally.load.unknown,
-            queue_full: tally.periods.as_ref().map_or(0, Periods::queue_full),
-            unsent: tally.periods.as_ref().map_or(0, Periods::unsent),
-            subscriptions: names.zip(tally.ledger.counts()).collect(),
-            examples: tally.ledger.examples(),
-            send_examples: tally.ledger.send_examples().clone(),
-            topics: self.machine.topics().map(str::to_owned).collect(),
-        }
-    }
-}
-
-fn own_cpu_seconds() -> f64 {
-    use nix::sys::resource::{UsageWho, getrusage};
-    use nix::sys::time::TimeValLike;
-    let seconds = |time: nix::sys::time::TimeVal| time.num_microseconds() as f64 / 1e6;
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
-        seconds(usage.user_time()) + seconds(usage.system_time())
-    })
 }

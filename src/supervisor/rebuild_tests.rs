@@ -273,9 +273,13 @@ fn random_run(seed: u64, directory: &Path, part_bytes: u64) -> Live {
 #[test]
 fn a_run_cut_off_anywhere_gives_the_result_it_would_have_written_there() {
     let (mut parts, mut torn) = (0, 0);
-    for seed in 0..8 {
+    for seed in 0..8u64 {
         let directory = tempfile::tempdir().unwrap();
-        let part_bytes = if seed % 2 == 0 { u64::MAX } else { 8_000 };
+        let part_bytes = if seed.is_multiple_of(2) {
+            u64::MAX
+        } else {
+            8_000
+        };
         let live = random_run(seed, directory.path(), part_bytes);
         let mut random = fastrand::Rng::with_seed(seed);
         for (index, mark) in live.marks.iter().enumerate() {
@@ -303,7 +307,7 @@ fn a_run_cut_off_anywhere_gives_the_result_it_would_have_written_there() {
 
 #[test]
 fn how_often_records_are_written_changes_nothing() {
-    for seed in 0..8 {
+    for seed in 0..8u64 {
         let directory = tempfile::tempdir().unwrap();
         let mut live = random_run(seed, directory.path(), u64::MAX);
         let mut once = Fold::new(&live.facts.workload);
