@@ -83,7 +83,7 @@ impl Desk {
         });
         self.screen.say(&text);
         for note in options.notes.iter().chain(&plan.notes) {
-            self.screen.say(&format!("note: {note}"));
+            self.note(note);
         }
         let run = self.run.clone();
         let workload = &options.workload.name;
@@ -94,6 +94,11 @@ impl Desk {
             embedded: options.driver.embedded,
         };
         self.sample(|samples| samples.head(now_unix_ms(), &head));
+    }
+
+    /// Shows what a person may want to know.
+    pub fn note(&mut self, text: &str) {
+        self.screen.say(&format!("note: {text}"));
     }
 
     /// Stores and shows a second.
@@ -196,7 +201,7 @@ fn open<T>(
 }
 
 /// Where the broker is, for people.
-fn broker(driver: &Driver) -> String {
+pub fn broker(driver: &Driver) -> String {
     let System::Kafka(config) = &driver.system;
     let settings = config
         .extra

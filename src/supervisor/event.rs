@@ -2,7 +2,7 @@
 
 use super::machine::Phase;
 use crate::report::Interval;
-use crate::wire::{FromChild, Order, Reply, Role, ToChild};
+use crate::wire::{DeadRun, FromChild, Order, Reply, Role, ToChild};
 
 /// A child in one of its lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +56,8 @@ pub enum Event {
     Exited(ChildKey, Death),
     /// The steward answered.
     Reply(Reply),
+    /// These runs on the same cluster died without cleaning up.
+    DeadRuns(Vec<DeadRun>),
     /// A signal for the run.
     Signal(i32),
     /// Time went by.
@@ -73,6 +75,8 @@ pub enum Action {
     Order(Order),
     /// Close the steward's pipe without a goodbye: it deletes what is left by itself.
     OrphanSteward,
+    /// Nothing of these dead runs is left: their journals can go.
+    Bury(Vec<u32>),
     /// Send a signal to a child.
     Kill(ChildKey, i32),
     /// Show and store a second, and the phase it lay in.

@@ -120,9 +120,11 @@ impl Machine {
             Role::Producer => self.producer_died(now, format!("{key} died: {death}")),
             Role::Broker => self.fail(now, format!("the embedded broker died: {death}")),
             Role::Steward => {
-                self.steward_up = false;
+                self.sweep_until = None;
                 self.fail(now, format!("the steward died: {death}"));
-                if self.phase == Phase::Delete {
+                // At once: if we are killed, somebody has to clean up.
+                let first = !self.steward_replaced && self.may_have_left();
+                if first || self.phase == Phase::Delete {
                     self.replace_steward(now);
                 }
             }
@@ -197,14 +199,9 @@ impl Machine {
 
     pub(super) fn reply(&mut self, now: Instant, reply: Reply) {
         match reply {
-            Reply::Connected => {
-                self.steward_up = true;
-                match self.phase {
-                    Phase::Connect => self.enter(now, Phase::Create),
-                    Phase::Delete => self.order_deletion(),
-                    _ => {}
-                }
-            }
+            Reply::Connected(_) if self.phase == Phase::Connect => self.enter(now, Phase::Create),
+            Reply::Connected(_) => {}
+            Reply::Swept(swept, problem) => self.swept(now, swept, problem),
             Reply::Created => self.topics_ready(now),
             Reply::Adopted(state) => {
                 let partitions = state.ends.len() as u32;
@@ -246,11 +243,11 @@ impl Machine {
     pub(super) fn replace_steward(&mut self, now: Instant) {
         if std::mem::replace(&mut self.steward_replaced, true) {
             self.downgrade("topics and groups were not deleted: the steward died twice".to_owned());
-            self.to_delete = false;
             self.enter(now, Phase::Close);
             return;
         }
         self.deleting = false;
+        self.brief.steward.created = true;
         self.child(self.steward(), |child| child.incarnation += 1);
         self.spawn(Role::Steward, 0);
         self.connect_steward();

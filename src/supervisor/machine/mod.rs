@@ -6,6 +6,7 @@
 mod children;
 mod ending;
 mod phases;
+mod sweeping;
 #[cfg(test)]
 mod tests;
 
@@ -131,7 +132,8 @@ pub struct Machine {
     deadline: Instant,
     children: BTreeMap<(Role, u32), Child>,
     restarts: Restarts,
-    steward_up: bool,
+    /// Until when the load waits for what dead runs have left to be deleted.
+    sweep_until: Option<Instant>,
     /// The steward died, and another one was started to clean up.
     steward_replaced: bool,
     /// This steward was told to delete.
@@ -162,7 +164,7 @@ impl Machine {
             deadline: Instant::NEVER,
             children: BTreeMap::new(),
             restarts: Restarts::new(brief.workload.restart),
-            steward_up: false,
+            sweep_until: None,
             steward_replaced: false,
             deleting: false,
             to_delete: false,
@@ -214,6 +216,11 @@ impl Machine {
         self.restarts.total()
     }
 
+    /// Whether something that the run created may still be at the broker.
+    pub fn may_have_left(&self) -> bool {
+        self.to_delete && !self.brief.driver.embedded
+    }
+
     /// (alive, expected) children.
     pub fn children(&self) -> (usize, usize) {
         (
@@ -251,6 +258,7 @@ impl Machine {
             Event::Frame(key, frame) => self.frame(now, key, frame),
             Event::Exited(key, death) => self.exited(now, key, &death),
             Event::Reply(reply) => self.reply(now, reply),
+            Event::DeadRuns(runs) => self.sweep(now, runs),
             Event::Signal(signal) => self.signal(now, signal),
             Event::Tick => {}
         }

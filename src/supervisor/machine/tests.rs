@@ -1,6 +1,7 @@
 //! The state machine without processes: what it orders, and that it always ends.
 
 mod random;
+mod sweeping;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +27,7 @@ struct Bench {
     told: Vec<(ChildKey, ToChild)>,
     said: Vec<String>,
     spawned: Vec<ChildKey>,
+    buried: Vec<u32>,
     results: u32,
     ended: bool,
 }
@@ -49,6 +51,8 @@ fn brief() -> Brief {
             message_size: 1,
             compressed: false,
             directory: PathBuf::new(),
+            journal: None,
+            created: false,
             deadline: Duration::from_secs(15),
             delete_deadline: Duration::from_secs(15),
         },
@@ -75,6 +79,7 @@ impl Bench {
             told: Vec::new(),
             said: Vec::new(),
             spawned: Vec::new(),
+            buried: Vec::new(),
             results: 0,
             ended: false,
         };
@@ -102,6 +107,7 @@ impl Bench {
                 Action::Say(text) => self.said.push(text),
                 Action::Result => self.results += 1,
                 Action::End => self.ended = true,
+                Action::Bury(runs) => self.buried.extend(runs),
                 Action::Kill(..) | Action::OrphanSteward | Action::Second(..) => {}
             }
         }
@@ -159,7 +165,7 @@ impl Bench {
     }
 
     fn created(&mut self) {
-        self.on(Event::Reply(Reply::Connected));
+        self.on(Event::Reply(Reply::Connected(None)));
         self.on(Event::Reply(Reply::Created));
     }
 
@@ -244,7 +250,7 @@ fn a_signal_in_any_phase_ends_the_run_with_a_deletion_where_something_was_create
     let steps: [(Phase, Reach); 5] = [
         (Phase::Connect, |_| {}),
         (Phase::Create, |bench| {
-            bench.on(Event::Reply(Reply::Connected));
+            bench.on(Event::Reply(Reply::Connected(None)));
         }),
         (Phase::Ready, Bench::created),
         (Phase::WarmUp, |bench| {
@@ -365,7 +371,13 @@ fn a_steward_that_dies_has_one_successor_which_deletes() {
     }
     let successor = bench.key(Role::Steward, 0);
     assert_eq!(successor.incarnation, 1);
-    bench.on(Event::Reply(Reply::Connected));
+    let told = |order: &Order| match order {
+        Order::Connect(assignment) => Some(assignment.created),
+        _ => None,
+    };
+    let told: Vec<bool> = bench.orders.iter().filter_map(told).collect();
+    assert_eq!(told, [false, true], "its successor knows what there may be");
+    bench.on(Event::Reply(Reply::Connected(None)));
     assert_eq!(bench.orders.last(), Some(&Order::Delete));
     bench.on(Event::Reply(Reply::Deleted(Leftovers::default())));
     bench.dies(successor, "exit 0");

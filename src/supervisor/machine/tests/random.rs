@@ -6,7 +6,7 @@ use super::Bench;
 use crate::driver::Leftovers;
 use crate::supervisor::event::{ChildKey, Event};
 use crate::supervisor::machine::Phase;
-use crate::wire::{FromChild, Reply, Role};
+use crate::wire::{DeadRun, FromChild, Reply, Role};
 
 #[test]
 fn every_run_ends_whatever_happens_in_whatever_order() {
@@ -58,17 +58,22 @@ fn random_event(bench: &mut Bench, random: &mut fastrand::Rng) {
     let Some(&key) = random.choice(&living) else {
         return;
     };
-    let event = match random.u32(0..14) {
+    let event = match random.u32(0..16) {
         0 => return bench.dies(key, "signal 9 (SIGKILL)"),
         1 => Event::Signal(*random.choice(&[libc::SIGINT, libc::SIGTERM]).unwrap_or(&2)),
-        2 | 3 => Event::Reply(Reply::Connected),
+        2 | 3 => Event::Reply(Reply::Connected(None)),
         4 | 5 => Event::Reply(Reply::Created),
         6 => Event::Reply(Reply::Deleted(Leftovers::default())),
         7 => Event::Reply(Reply::Failed("no".to_owned())),
         8 => Event::Frame(key, FromChild::LoadDone),
         9 => Event::Frame(key, FromChild::Failed("broken".to_owned())),
         10 => Event::Frame(key, FromChild::Deltas(vec![Default::default()])),
-        11 if bench.machine.phase() == Phase::Ready => return bench.ready_as_far_as_alive(),
+        11 => Event::DeadRuns(vec![DeadRun {
+            run: 1,
+            topics: true,
+        }]),
+        12 => Event::Reply(Reply::Swept(Vec::new(), Some("no".to_owned()))),
+        13 if bench.machine.phase() == Phase::Ready => return bench.ready_as_far_as_alive(),
         _ => return bench.join(),
     };
     bench.on(event);
