@@ -4,6 +4,7 @@
 
 mod broker;
 mod check;
+mod clean;
 mod run;
 
 use std::path::PathBuf;
@@ -16,12 +17,13 @@ use crate::config::{Overrides, parse_count, parse_duration, parse_memory, parse_
 
 pub use broker::broker;
 pub use check::{Settled, check, settle};
+pub use clean::{CleanArgs, clean};
 pub use run::run;
 
 const EXIT_CODES: &str = "\
 Exit codes (the first that applies):
   2        usage or configuration
-  1        the run failed
+  1        the run failed; omb clean: not everything could be looked at, or deleted
   128 + n  interrupted by signal n
   3        messages were lost
   4        a threshold was missed (reserved)
@@ -61,6 +63,13 @@ pub enum Command {
     /// Check the files and options of a run, and show what they come to; nothing is connected.
     #[command(after_help = EXIT_CODES)]
     Check(CheckArgs),
+    /// List what runs that were killed have left at their brokers, or delete it.
+    ///
+    /// A run that is killed is cleaned up by its steward. Where that was killed, too, the run's
+    /// journal in $XDG_STATE_HOME/omb/runs (or ~/.local/state/omb/runs) tells what it has left. What
+    /// is listed goes to stdout, everything else to stderr.
+    #[command(after_help = format!("{}{EXIT_CODES}", clean::EXAMPLES))]
+    Clean(CleanArgs),
     /// Run the embedded in-memory broker alone.
     Broker(BrokerArgs),
     /// A producer process, started by a supervisor.
