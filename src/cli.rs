@@ -4,6 +4,7 @@
 
 mod broker;
 mod check;
+mod clean;
 mod pidfile;
 mod report;
 mod run;
@@ -21,13 +22,14 @@ use crate::config::{
 
 pub use broker::broker;
 pub use check::{Settled, check, settle};
+pub use clean::{CleanArgs, clean};
 pub use report::report;
 pub use run::run;
 
 const EXIT_CODES: &str = "\
 Exit codes (the first that applies):
   2        usage or configuration
-  1        the run failed
+  1        the run failed; omb clean: not everything could be looked at, or deleted
   128 + n  interrupted by signal n
   3        messages were lost
   4        a threshold was missed (reserved)
@@ -76,6 +78,13 @@ pub enum Command {
     /// Make the result of a run out of its samples, for a run that was killed before it wrote one.
     #[command(after_help = REPORT_EXIT_CODES)]
     Report(ReportArgs),
+    /// List what runs that were killed have left at their brokers, or delete it.
+    ///
+    /// A run that is killed is cleaned up by its steward. Where that was killed, too, the run's
+    /// journal in $XDG_STATE_HOME/omb/runs (or ~/.local/state/omb/runs) tells what it has left. What
+    /// is listed goes to stdout, everything else to stderr.
+    #[command(after_help = format!("{}{EXIT_CODES}", clean::EXAMPLES))]
+    Clean(CleanArgs),
     /// Run the embedded in-memory broker alone.
     Broker(BrokerArgs),
     /// A producer process, started by a supervisor.

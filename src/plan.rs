@@ -23,6 +23,29 @@ impl RunId {
     pub fn random() -> Self {
         Self(fastrand::u32(..))
     }
+
+    /// The id in these words, if they are one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(u32::from_str_radix(text, 16).ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+
+    /// The run that this topic belongs to, by its name.
+    pub fn of_topic(name: &str) -> Option<Self> {
+        Self::numbered(name.strip_prefix("test-topic-")?)
+    }
+
+    /// The run that this group belongs to, by its name.
+    pub fn of_group(name: &str) -> Option<Self> {
+        Self::numbered(name.strip_prefix("sub-")?)
+    }
+
+    /// `NUMBER-RUN`.
+    fn numbered(text: &str) -> Option<Self> {
+        let (number, run) = text.split_once('-')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| Self::parse(run))?
+    }
 }
 
 impl fmt::Display for RunId {
@@ -292,6 +315,26 @@ mod tests {
                 assert_eq!(client.topics[index as usize].number, stream);
             }
         }
+    }
+
+    #[test]
+    fn names_tell_their_run_and_nobody_elses_do() {
+        let plan = Plan::new(&workload(), RUN, None, 2);
+        assert_eq!(RunId::of_topic(&plan.topics[0].name), Some(RUN));
+        assert_eq!(RunId::of_group(&plan.groups[0]), Some(RUN));
+        for name in [
+            "test-topic-0-00c0ffee-x",
+            "test-topic-x-00c0ffee",
+            "test-topic--00c0ffee",
+            "test-topic-0-c0ffee",
+            "test-topic-0-00C0FFEE",
+            "test-topic-0-+0c0ffee",
+            "my-test-topic-0-00c0ffee",
+            "sub-000-00c0ffee",
+        ] {
+            assert_eq!(RunId::of_topic(name), None, "{name}");
+        }
+        assert_eq!(RunId::of_group("sub-000-mine"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -259,6 +259,8 @@ pub enum Order {
     Adopt,
     /// Delete the run's topics and groups.
     Delete,
+    /// Delete, beside everything else, what these runs on the same cluster have left.
+    Sweep(Vec<DeadRun>),
     /// Nothing is left to do: end.
     Goodbye,
 }
@@ -280,24 +282,52 @@ pub struct StewardAssignment {
     /// Producers compress: how large messages are on the wire is not known ahead.
     pub compressed: bool,
     /// Directory of the run's socket, removed when orphaned.
-    pub directory: std::path::PathBuf,
+    pub directory: PathBuf,
+    /// The run's journal, removed when an orphan has deleted everything.
+    pub journal: Option<PathBuf>,
+    /// A steward before this one may have created something, and may have died doing so.
+    pub created: bool,
     /// How long each order may take.
     pub deadline: Duration,
     /// How long deletion may take: it may have to wait for sessions of killed members.
     pub delete_deadline: Duration,
 }
 
+/// A run whose supervisor and steward were killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadRun {
+    /// Its id.
+    pub run: u32,
+    /// Its topics go; its groups always do.
+    pub topics: bool,
+}
+
+/// What became of what a dead run had left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swept {
+    /// The run's id.
+    pub run: u32,
+    /// Deleted.
+    pub deleted: Leftovers,
+    /// Still there, or not known to be gone.
+    pub left: Leftovers,
+    /// Nothing of it is left for certain.
+    pub certain: bool,
+}
+
 /// From the steward to the supervisor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The broker answers.
-    Connected,
+    /// The broker answers; its cluster has this id.
+    Connected(Option<String>),
     /// The topics are there.
     Created,
     /// The topic is there, like this.
     Adopted(TopicState),
     /// Deleted, but for these.
     Deleted(Leftovers),
+    /// What became of what dead runs had left, and what stood in the way.
+    Swept(Vec<Swept>, Option<String>),
     /// The order could not be carried out.
     Failed(String),
 }

@@ -92,7 +92,12 @@ fn an_output_that_cannot_be_written_is_told_before_anything_starts() {
 
 #[test]
 fn the_help_names_the_exit_codes() {
-    for args in [&["--help"][..], &["run", "--help"], &["check", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["check", "--help"],
+        &["clean", "--help"],
+    ] {
         let output = omb().args(args).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("128 + n"), "{args:?}: {text}");

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::liar::Liar;
@@ -23,6 +24,8 @@ const SAY: Duration = Duration::from_secs(1);
 pub struct Core {
     /// Where the broker listens, which is where it sends its clients.
     pub address: SocketAddr,
+    /// Its cluster's id: another one in each life, for it remembers nothing of the one before.
+    pub cluster: StrBytes,
     /// What it knows.
     pub state: RefCell<State>,
     /// The memory that all logs share.
@@ -38,6 +41,7 @@ impl Core {
     pub fn new(address: SocketAddr, memory: Memory, notices: Notices, liar: Option<Liar>) -> Core {
         Core {
             address,
+            cluster: StrBytes::from_string(format!("omb-embedded-{:016x}", fastrand::u64(..))),
             state: RefCell::default(),
             memory,
             liar,

@@ -10,6 +10,7 @@ use crate::driver::kafka::properties::effective::effective;
 use crate::host::Host;
 use crate::init;
 use crate::report::provenance::{Provenance, Versions, shown_command};
+use crate::supervisor::journal::entry::Access;
 use crate::supervisor::{self, Ended, Options};
 
 /// Runs what the command line asks for; the exit code.
@@ -45,6 +46,15 @@ pub fn run(args: RunArgs) -> u8 {
         .iter()
         .any(|(key, value)| key.starts_with("compression") && value != "none");
     let stem = args.inputs.workload.file_stem().unwrap_or_default();
+    // Without one, relative paths mean nothing, and no broker's file is found by them.
+    let here = std::env::current_dir().unwrap_or_default();
+    let inputs = &args.inputs;
+    let access = Access::new(
+        here,
+        inputs.driver.clone(),
+        inputs.bootstrap.clone(),
+        &inputs.extra,
+    );
     let clients = effective(&settled.kafka.clients).map(|(role, settings)| {
         let settings = settings.into_iter().map(|(key, value)| (key, value.into()));
         (role.to_owned(), Value::Object(settings.collect()))
@@ -64,6 +74,7 @@ pub fn run(args: RunArgs) -> u8 {
         client_configuration: clients.into_iter().collect(),
     };
     let options = Options {
+        access,
         workload_stem: stem.to_string_lossy().into_owned(),
         workload: settled.workload,
         driver: settled.driver,

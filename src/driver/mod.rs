@@ -6,6 +6,7 @@
 
 pub mod kafka;
 
+use std::fmt;
 use std::os::fd::RawFd;
 
 use crate::clock::Instant;
@@ -204,6 +205,8 @@ pub struct TopicState {
 pub trait Admin {
     /// Proves that the broker answers, with the credentials given; the error says why it doesn't.
     fn connect(&mut self, deadline: Instant) -> Result<(), DriverError>;
+    /// The id of the cluster, where it has one.
+    fn cluster(&mut self, deadline: Instant) -> Option<String>;
     /// Creates topics, in batches, and waits until each partition has a leader. A topic that
     /// exists, a missing right, or a setting the broker refuses is an error that names it.
     fn create_topics(&mut self, topics: &[NewTopic], deadline: Instant) -> Result<(), DriverError>;
@@ -237,6 +240,47 @@ pub trait Admin {
         groups: &[String],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError>;
+    /// All topics and groups that this user may see.
+    fn survey(&mut self, deadline: Instant) -> Result<Survey, DriverError>;
+    /// Per topic and partition: the offset the next message will get; `None` for a topic of which
+    /// it can't be told.
+    fn ends(&mut self, topics: &[SeenTopic], deadline: Instant) -> Vec<Option<Vec<u64>>>;
+    /// In which of these topics a group has committed offsets.
+    fn committed(
+        &mut self,
+        group: &str,
+        topics: &[SeenTopic],
+        deadline: Instant,
+    ) -> Result<Vec<String>, DriverError>;
+}
+
+/// Everything a broker lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Topics.
+    pub topics: Vec<SeenTopic>,
+    /// Groups.
+    pub groups: Vec<SeenGroup>,
+}
+
+/// A topic that a broker lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: u32,
+}
+
+/// A group that a broker lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenGroup {
+    /// Its name.
+    pub name: String,
+    /// It has no members for certain.
+    pub empty: bool,
+    /// Topics that its members subscribe to or have been given; `None` where the broker doesn't tell.
+    pub topics: Option<Vec<String>>,
 }
 
 /// Topics and groups of a run that the broker still has.
@@ -252,5 +296,24 @@ impl Leftovers {
     /// Nothing is left.
     pub fn is_empty(&self) -> bool {
         self.topics.is_empty() && self.groups.is_empty()
+    }
+}
+
+impl fmt::Display for Leftovers {
+    /// `2 topics and 1 group`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = |count: usize, word: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            _ => Some(format!("{count} {word}s")),
+        };
+        let topics = counted(self.topics.len(), "topic");
+        let groups = counted(self.groups.len(), "group");
+        let parts: Vec<String> = topics.into_iter().chain(groups).collect();
+        if parts.is_empty() {
+            write!(f, "nothing")
+        } else {
+            write!(f, "{}", parts.join(" and "))
+        }
     }
 }

@@ -4,8 +4,10 @@
 //! was started in a session of its own and outlives the supervisor: when its pipe ends without a goodbye
 //! it deletes what the run may have created, and looks again until it has stayed absent.
 
+pub mod sweep;
+
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -19,13 +21,24 @@ use crate::clock::Instant;
 use crate::config::System;
 use crate::driver::kafka::KafkaDriver;
 use crate::driver::{Admin, Driver, DriverError, Leftovers};
-use crate::wire::{Order, Reply, Role, StewardAssignment, read_frame, write_frame};
+use crate::wire::{DeadRun, Order, Reply, Role, StewardAssignment, read_frame, write_frame};
 
-/// What an orphan has deleted has to stay absent this long: a creation may still be under way.
+/// What was deleted behind somebody who died has to stay absent this long: a creation may still be
+/// under way.
 const STAY_ABSENT: Duration = Duration::from_secs(2);
+
+/// How often absence is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long it is looked whether there is anything that may not be deleted.
+const REFUSED_FOR: Duration = Duration::from_secs(4);
 
 /// How long an orphan keeps trying where the broker can't be reached.
 const ORPHAN_TRIES: Duration = Duration::from_secs(120);
+
+/// How long a run waits for what dead ones have left to be deleted: their members' sessions are
+/// over by then.
+pub const SWEEP_WITHIN: Duration = Duration::from_secs(12);
 
 /// Bytes that a record batch with one message has beyond its payload, at least.
 const BATCH_OVERHEAD: u64 = 61 + 7;
@@ -46,15 +59,16 @@ pub fn run() -> anyhow::Result<()> {
         Some(Order::Goodbye) | None => return Ok(()),
         Some(other) => bail!("expected whom to administer, not {other:?}"),
     };
-    let created = Arc::new(AtomicBool::new(false));
-    let orders = listen(assignment.directory.clone(), created.clone())?;
+    let created = Arc::new(AtomicBool::new(assignment.created));
+    let orders = listen(Traces::of(&assignment), created.clone())?;
     let System::Kafka(config) = &assignment.driver.system;
     let served = KafkaDriver::from_config(config)
-        .and_then(|driver| driver.admin())
+        .and_then(|driver| Ok((driver.admin()?, driver)))
         .map_err(anyhow::Error::from)
-        .and_then(|admin| {
+        .and_then(|(admin, driver)| {
             Steward {
                 assignment,
+                driver,
                 admin,
                 created,
             }
@@ -69,10 +83,7 @@ pub fn run() -> anyhow::Result<()> {
 
 /// Reads orders in a thread of its own, so that the end of the pipe is noticed at once: where
 /// nothing was created there is nothing to do, whatever the broker is keeping us waiting for.
-fn listen(
-    directory: std::path::PathBuf,
-    created: Arc<AtomicBool>,
-) -> anyhow::Result<Receiver<Order>> {
+fn listen(traces: Traces, created: Arc<AtomicBool>) -> anyhow::Result<Receiver<Order>> {
     let (sender, orders) = channel();
     thread("orders", move || {
         while let Ok(Some(order)) = read_frame::<Order>(io::stdin().lock()) {
@@ -86,7 +97,8 @@ fn listen(
             }
         }
         if !created.load(Ordering::Acquire) {
-            remove(&directory);
+            traces.remove_directory();
+            traces.remove_journal();
             exit_now(0);
         }
     })?;
@@ -98,21 +110,46 @@ fn reply(reply: &Reply) {
     let _ = write_frame(io::stdout().lock(), reply);
 }
 
-/// The supervisor's directory; it may be gone already.
-fn remove(directory: &Path) {
-    let _ = std::fs::remove_dir_all(directory);
+/// What a supervisor that was killed leaves in the file system. Any of it may be gone already.
+struct Traces {
+    directory: PathBuf,
+    journal: Option<PathBuf>,
 }
 
-struct Steward<A> {
+impl Traces {
+    fn of(assignment: &StewardAssignment) -> Self {
+        Self {
+            directory: assignment.directory.clone(),
+            journal: assignment.journal.clone(),
+        }
+    }
+
+    fn remove_directory(&self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+
+    /// Only where nothing is left at the broker for certain.
+    fn remove_journal(&self) {
+        if let Some(journal) = &self.journal {
+            let _ = std::fs::remove_file(journal);
+        }
+    }
+}
+
+struct Steward<D: Driver> {
     assignment: StewardAssignment,
-    admin: A,
+    driver: D,
+    admin: D::Admin,
     created: Arc<AtomicBool>,
 }
 
-impl<A: Admin> Steward<A> {
+impl<D: Driver> Steward<D> {
     fn serve(&mut self, orders: &Receiver<Order>) -> anyhow::Result<()> {
         match self.admin.connect(self.within(self.assignment.deadline)) {
-            Ok(()) => reply(&Reply::Connected),
+            Ok(()) => {
+                let deadline = self.within(self.assignment.deadline);
+                reply(&Reply::Connected(self.admin.cluster(deadline)));
+            }
             Err(error) => reply(&Reply::Failed(error.to_string())),
         }
         while let Ok(order) = orders.recv() {
@@ -120,6 +157,10 @@ impl<A: Admin> Steward<A> {
                 Order::Create => self.create().map(|()| Reply::Created),
                 Order::Adopt => self.adopt(),
                 Order::Delete => self.delete().map(Reply::Deleted),
+                Order::Sweep(runs) => {
+                    self.sweep(runs)?;
+                    continue;
+                }
                 Order::Goodbye => return Ok(()),
                 Order::Connect(_) => bail!("told twice whom to administer"),
             };
@@ -199,44 +240,87 @@ impl<A: Admin> Steward<A> {
     }
 
     fn delete(&mut self) -> Result<Leftovers, DriverError> {
-        let (topics, groups) = self.ours();
         let deadline = self.within(self.assignment.delete_deadline);
-        let left = self.admin.delete(&topics, &groups, deadline)?;
+        let left = if self.assignment.created {
+            // Who created it died, perhaps doing so.
+            self.clear(deadline)?
+        } else {
+            let (topics, groups) = self.ours();
+            match self.admin.delete(&topics, &groups, deadline) {
+                Ok(left) => left,
+                // Who may not delete may not have created anything either.
+                Err(refused) => match self.clear(deadline.min(self.within(REFUSED_FOR))) {
+                    Ok(left) if left.is_empty() => left,
+                    _ => return Err(refused),
+                },
+            }
+        };
         if left.is_empty() {
             self.created.store(false, Ordering::Release);
         }
         Ok(left)
     }
 
+    /// Deletes what dead runs have left, in a thread with a connection of its own: this run does
+    /// not wait for it, and can be cleaned up meanwhile.
+    fn sweep(&self, runs: Vec<DeadRun>) -> anyhow::Result<()> {
+        let driver = self.driver.clone();
+        let deadline = self.within(SWEEP_WITHIN);
+        thread("sweep", move || {
+            let (swept, error) = match driver.admin() {
+                Ok(mut admin) => sweep::sweep(&mut admin, &runs, deadline),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            reply(&Reply::Swept(swept, error.map(|error| error.to_string())));
+        })
+    }
+
     /// The supervisor is gone without a goodbye: nobody else will clean up.
     fn orphaned(&mut self) {
-        remove(&self.assignment.directory);
+        let traces = Traces::of(&self.assignment);
+        traces.remove_directory();
         if self.assignment.driver.embedded {
             return;
         }
-        if !self.created.load(Ordering::Acquire) {
-            return;
+        let clean = !self.created.load(Ordering::Acquire)
+            || self
+                .clear(self.within(ORPHAN_TRIES))
+                .is_ok_and(|left| left.is_empty());
+        if clean {
+            traces.remove_journal();
         }
+    }
+
+    /// Deletes, and looks until all has stayed absent. Returns what was there at last.
+    fn clear(&mut self, give_up: Instant) -> Result<Leftovers, DriverError> {
         let (topics, groups) = self.ours();
-        let give_up = Instant::now() + ORPHAN_TRIES;
         let mut absent_since = None;
-        while Instant::now() < give_up {
+        loop {
             let deadline = self.within(self.assignment.delete_deadline).min(give_up);
             let listed = self.admin.list(&topics, &groups, deadline);
-            match listed {
+            match &listed {
                 Ok(left) if left.is_empty() => {
                     let since = *absent_since.get_or_insert_with(Instant::now);
                     if Instant::now().since(since) >= STAY_ABSENT {
-                        return;
+                        return listed;
                     }
                 }
                 Ok(_) => {
                     absent_since = None;
+                    // Whether it did anything is seen by looking.
                     let _ = self.admin.delete(&topics, &groups, deadline);
                 }
                 Err(_) => absent_since = None,
             }
-            std::thread::sleep(Duration::from_millis(250));
+            if Instant::now() >= give_up {
+                return match listed {
+                    Ok(left) if left.is_empty() => Err(DriverError(
+                        "topics and groups are gone, but not for long enough to be sure".to_owned(),
+                    )),
+                    listed => listed,
+                };
+            }
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 }

@@ -86,7 +86,7 @@ impl Desk {
         });
         self.screen.show(&text);
         for note in options.notes.iter().chain(&plan.notes) {
-            self.screen.show(&format!("note: {note}"));
+            self.note(note);
         }
     }
 
@@ -105,6 +105,11 @@ impl Desk {
     /// Lines that could not be stored.
     pub fn samples_lost(&self) -> u64 {
         self.samples_lost
+    }
+
+    /// Shows what a person may want to know.
+    pub fn note(&mut self, text: &str) {
+        self.screen.show(&format!("note: {text}"));
     }
 
     /// Stores and shows a second.
@@ -221,7 +226,7 @@ fn open<T>(
 }
 
 /// Where the broker is, for people.
-fn broker(driver: &Driver) -> String {
+pub fn broker(driver: &Driver) -> String {
     let System::Kafka(config) = &driver.system;
     let settings = config
         .extra

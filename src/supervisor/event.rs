@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::machine::Phase;
 use crate::report::Interval;
-use crate::wire::{FromChild, Order, Reply, Role, ToChild};
+use crate::wire::{DeadRun, FromChild, Order, Reply, Role, ToChild};
 
 /// A child in one of its lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +58,8 @@ pub enum Event {
     Exited(ChildKey, Death),
     /// The steward answered.
     Reply(Reply),
+    /// These runs on the same cluster died without cleaning up.
+    DeadRuns(Vec<DeadRun>),
     /// A signal for the run.
     Signal(i32),
     /// The run was stopped as a whole, and goes on after this time.
@@ -77,6 +79,8 @@ pub enum Action {
     Order(Order),
     /// Close the steward's pipe without a goodbye: it deletes what is left by itself.
     OrphanSteward,
+    /// Nothing of these dead runs is left: their journals can go.
+    Bury(Vec<u32>),
     /// Send a signal to a child.
     Kill(ChildKey, i32),
     /// A child hangs: ask it to end, or kill it where it can't hear that.

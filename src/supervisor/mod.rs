@@ -8,6 +8,8 @@ pub mod desk;
 pub mod disturbance;
 pub mod event;
 mod facts;
+pub mod journal;
+mod journaling;
 pub mod machine;
 pub mod periods;
 pub mod processes;
@@ -26,7 +28,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use desk::Desk;
-use event::{Action, Event};
+use event::{Action, ChildKey, Event};
+use journal::entry::Access;
+use journal::keeper::Keeper;
+use journaling::keeper;
 use machine::{Brief, Machine};
 use nix::sys::signal::Signal;
 use periods::Periods;
@@ -41,7 +46,7 @@ use crate::report::provenance::Provenance;
 use crate::report::record::Turnover;
 use crate::report::{Run, Status};
 use crate::stats::ledger::SubscriptionCounts;
-use crate::wire::{BrokerAssignment, StewardAssignment};
+use crate::wire::{BrokerAssignment, Reply, Role, StewardAssignment};
 
 /// How often the state machine looks at the clock.
 const TICK: Duration = Duration::from_millis(20);
@@ -58,6 +63,8 @@ pub struct Options {
     pub driver: Driver,
     /// Stem of the workload file, as OMB's result names have it.
     pub workload_stem: String,
+    /// How the broker is reached, as the journal has it.
+    pub access: Access,
     /// `--topic`: an existing topic.
     pub topic: Option<String>,
     /// `--keep-topics`.
@@ -125,9 +132,12 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
     let directory = private_directory(id)?;
     let (sender, happenings) = channel();
     signals::listen(sender.clone())?;
-    let processes = Processes::open(&directory.path().join("s"), sender)?;
+    let mut processes = Processes::open(&directory.path().join("s"), sender)?;
     desk.begin(&options, &plan);
-    let brief = brief(&options, plan, id, directory.path().to_owned());
+    let keeper = keeper(&options, id, &mut desk);
+    processes.keep_in_stewards(keeper.descriptor());
+    let mut brief = brief(&options, plan, id, directory.path().to_owned());
+    brief.steward.journal = keeper.path().map(std::path::Path::to_owned);
     let mut fold = Fold::new(&options.workload);
     if options.hlog.is_some() {
         fold.log();
@@ -136,6 +146,8 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
         machine: Machine::new(brief),
         fold,
         processes,
+        keeper,
+        untold_steward: None,
         desk,
         options,
         id,
@@ -144,8 +156,16 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
         ended: false,
     };
     run.desk.head(&run.facts());
-    run.serve(&happenings)?;
+    if let Err(error) = run.serve(&happenings) {
+        run.end_journal();
+        return Err(error);
+    }
     Ok(run.finish())
+}
+
+/// Whether the topics go when the run ends.
+fn deletes_topics(options: &Options) -> bool {
+    options.topic.is_none() && !options.keep_topics
 }
 
 /// Descriptors that we inherited stay with us: a lock in one of them must not live on in a child.
@@ -199,10 +219,12 @@ fn brief(options: &Options, plan: Plan, id: RunId, directory: PathBuf) -> Brief 
             driver: options.driver.clone(),
             topics: plan.topics.clone(),
             groups: plan.groups.clone(),
-            delete_topics: options.topic.is_none() && !options.keep_topics,
+            delete_topics: deletes_topics(options),
             message_size: options.workload.message_size,
             compressed: options.compressed,
             directory,
+            journal: None,
+            created: false,
             deadline: ORDER_WITHIN + Duration::from_millis(20 * names),
             delete_deadline: Duration::from_secs(15) + Duration::from_millis(20 * names),
         },
@@ -219,6 +241,9 @@ struct Supervisor {
     /// What the result is made of, as far as it is recorded.
     fold: Fold,
     processes: Processes,
+    keeper: Keeper,
+    /// A steward that was started, and not told yet for whom.
+    untold_steward: Option<i32>,
     desk: Desk,
     options: Options,
     id: RunId,
@@ -239,6 +264,10 @@ impl Supervisor {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             if let Some(event) = event {
+                if let Event::Reply(Reply::Connected(cluster)) = &event {
+                    let cluster = cluster.clone();
+                    self.connected(cluster.as_deref())?;
+                }
                 let actions = self.machine.on(Instant::now(), event);
                 self.carry_out(actions)?;
             }
@@ -246,15 +275,27 @@ impl Supervisor {
         Ok(())
     }
 
+    fn spawn(&mut self, key: ChildKey) -> anyhow::Result<()> {
+        let pid = self
+            .processes
+            .spawn(key)
+            .with_context(|| format!("cannot start {key} as a process"))?;
+        if key.role == Role::Steward {
+            self.untold_steward = Some(pid);
+        }
+        Ok(())
+    }
+
     fn carry_out(&mut self, actions: Vec<Action>) -> anyhow::Result<()> {
         for action in actions {
             match action {
-                Action::Spawn(key) => self
-                    .processes
-                    .spawn(key)
-                    .with_context(|| format!("cannot start {key} as a process"))?,
+                Action::Spawn(key) => self.spawn(key)?,
+                Action::Bury(runs) => {
+                    self.keeper.bury(&runs);
+                    self.keeper.let_go();
+                }
                 Action::Tell(key, message) => self.processes.tell(key, &message),
-                Action::Order(order) => self.processes.order(&order),
+                Action::Order(order) => self.order(&order),
                 Action::OrphanSteward => self.processes.orphan_steward(),
                 Action::Kill(key, signal) => self.processes.kill(key, signal),
                 Action::EndHanging(key) => self.processes.end_hanging(key),
@@ -315,6 +356,7 @@ impl Supervisor {
 
     /// The last words, and what to tell the shell.
     fn finish(mut self) -> Ended {
+        self.end_journal();
         let run = self.report();
         let begun = self.machine.tally.periods.is_some();
         let written = self.desk.end(&run, begun);

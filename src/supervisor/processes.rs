@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,6 +13,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::Context;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::event::{ChildKey, Death, Event};
 use super::machine::signal_name;
@@ -74,6 +76,8 @@ pub struct Processes {
     steward: Option<ChildStdin>,
     /// As last read.
     killed_for_memory: u64,
+    /// What stewards hold as long as they live.
+    kept: Option<OwnedFd>,
 }
 
 impl Processes {
@@ -100,15 +104,21 @@ impl Processes {
             records: Vec::new(),
             steward: None,
             killed_for_memory: killed_for_memory(),
+            kept: None,
         })
     }
 
-    /// Starts a child. Must be called from the main thread: children die with the thread that
-    /// started them.
+    /// Gives stewards this descriptor to hold as long as they live; they need not know of it.
+    pub fn keep_in_stewards(&mut self, descriptor: Option<OwnedFd>) {
+        self.kept = descriptor;
+    }
+
+    /// Starts a child, and returns its process id. Must be called from the main thread: children
+    /// die with the thread that started them.
     ///
     /// # Errors
     /// Where the system has no room for another process.
-    pub fn spawn(&mut self, key: ChildKey) -> anyhow::Result<()> {
+    pub fn spawn(&mut self, key: ChildKey) -> anyhow::Result<i32> {
         let mut command = Command::new(OURSELVES);
         command
             .arg0("omb")
@@ -118,9 +128,16 @@ impl Processes {
         command.stderr(Stdio::piped());
         if key.role == Role::Steward {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
-            // SAFETY: setsid is async-signal-safe and touches nothing of ours.
+            let kept = self.kept.as_ref().map(OwnedFd::try_clone).transpose()?;
+            // SAFETY: setsid and fcntl are async-signal-safe and touch nothing of ours.
             unsafe {
-                command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(io::Error::from));
+                command.pre_exec(move || {
+                    nix::unistd::setsid()?;
+                    if let Some(kept) = &kept {
+                        fcntl(kept, FcntlArg::F_SETFD(FdFlag::empty()))?;
+                    }
+                    Ok(())
+                });
             }
         } else {
             command.arg("--socket").arg(&self.socket);
@@ -159,7 +176,7 @@ impl Processes {
             cpu_seconds: 0.0,
             max_rss_bytes: 0,
         });
-        Ok(())
+        Ok(pid)
     }
 
     /// Turns what happened into an event for the state machine, if it is one.

@@ -36,6 +36,7 @@ macro_rules! driver_suite {
             administer: the_largest_message_is_told,
             administer: what_is_deleted_is_gone,
             administer: a_group_with_a_living_member_is_left_over,
+            administer: a_survey_tells_who_uses_what,
         }
     };
 }

@@ -66,8 +66,12 @@ pub fn reader() -> (String, String) {
 }
 
 fn config() -> ClientConfig {
+    config_at(&bootstrap())
+}
+
+fn config_at(address: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap());
+    config.set("bootstrap.servers", address);
     config
 }
 
@@ -77,7 +81,20 @@ fn looker() -> BaseConsumer {
 
 /// Names of all topics and groups that contain this.
 pub fn names(part: &str) -> Vec<String> {
-    let looker = looker();
+    names_at(&bootstrap(), part)
+}
+
+/// Whether all groups whose names contain this are without members, at this broker.
+pub fn is_without_members(address: &str, part: &str) -> bool {
+    let looker: BaseConsumer = config_at(address).create().unwrap();
+    let groups = looker.fetch_group_list(None, TIMEOUT).unwrap();
+    let mut named = groups.groups().iter().filter(|g| g.name().contains(part));
+    named.all(|group| group.state() == "Empty" && group.members().is_empty())
+}
+
+/// As [`names`], at this broker.
+pub fn names_at(address: &str, part: &str) -> Vec<String> {
+    let looker: BaseConsumer = config_at(address).create().unwrap();
     let metadata = looker.fetch_metadata(None, TIMEOUT).unwrap();
     let groups = looker.fetch_group_list(None, TIMEOUT).unwrap();
     let topics = metadata

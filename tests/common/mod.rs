@@ -48,6 +48,8 @@ pub enum Broker {
     Embedded,
     /// The Kafka that `scripts/test` has started.
     Kafka,
+    /// One at this address.
+    At(String),
 }
 
 impl Broker {
@@ -55,13 +57,19 @@ impl Broker {
         match self {
             Self::Embedded => Vec::new(),
             Self::Kafka => vec!["-b".to_owned(), kafka::bootstrap()],
+            Self::At(address) => vec!["-b".to_owned(), address.clone()],
         }
     }
 }
 
-/// The executable under test.
+/// The executable under test; it leaves nothing among what belongs to whoever tests it.
 pub fn omb() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_omb"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_omb"));
+    command.env(
+        "XDG_STATE_HOME",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/state"),
+    );
+    command
 }
 
 /// Waits for a condition; the test fails if it does not come true in time.
@@ -149,6 +157,7 @@ impl Run {
         let mut command = omb();
         command
             .current_dir(directory.path())
+            .env("XDG_STATE_HOME", directory.path().join("state"))
             .arg("run")
             .args(broker.args())
             .arg(workload);

@@ -19,9 +19,6 @@ use crate::broker::wire::{self, Fault, Head, api};
 /// The one broker there is.
 pub const NODE: BrokerId = BrokerId(1);
 
-/// The cluster of that broker.
-const CLUSTER: StrBytes = StrBytes::from_static_str("omb-embedded");
-
 /// Coordinators of transactions are asked for by this number.
 const TRANSACTION: i8 = 1;
 
@@ -65,7 +62,7 @@ pub fn metadata(core: &Core, request: MetadataRequest) -> MetadataResponse {
         .with_port(i32::from(core.address.port()));
     MetadataResponse::default()
         .with_brokers(vec![broker])
-        .with_cluster_id(Some(CLUSTER))
+        .with_cluster_id(Some(core.cluster.clone()))
         .with_controller_id(NODE)
         .with_topics(topics)
 }
@@ -99,7 +96,7 @@ pub fn describe(core: &Core) -> DescribeClusterResponse {
         .with_host(host(core))
         .with_port(i32::from(core.address.port()));
     DescribeClusterResponse::default()
-        .with_cluster_id(CLUSTER)
+        .with_cluster_id(core.cluster.clone())
         .with_controller_id(NODE)
         .with_brokers(vec![broker])
 }

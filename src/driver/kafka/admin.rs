@@ -1,7 +1,9 @@
 //! Creates, describes and deletes, through rdkafka's safe interface.
 
+mod members;
 mod reasons;
 mod start;
+mod survey;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,11 +15,12 @@ use rdkafka::admin::{
 };
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::groups::GroupList;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use reasons::{Reasons, creation_failed};
 
 use crate::clock::Instant;
-use crate::driver::{Admin, DriverError, Leftovers, NewTopic, TopicState};
+use crate::driver::{Admin, DriverError, Leftovers, NewTopic, SeenTopic, Survey, TopicState};
 
 /// Topics created or deleted with one request.
 const BATCH: usize = 200;
@@ -79,6 +82,12 @@ impl KafkaAdmin {
             .map_err(|error| self.explain(&error))?;
         self.reasons.forget();
         Ok(metadata)
+    }
+
+    fn groups(&self, deadline: Instant) -> Result<GroupList, DriverError> {
+        let wait = remaining(deadline).min(Duration::from_secs(5));
+        let listed = self.looker.fetch_group_list(None, wait);
+        listed.map_err(|error| self.explain(&error))
     }
 
     /// An error of a whole request, with the reason for it where one is known.
@@ -211,11 +220,7 @@ impl KafkaAdmin {
             left.topics = of(topics, &known.collect());
         }
         if !groups.is_empty() {
-            let wait = remaining(deadline).min(Duration::from_secs(5));
-            let listed = self
-                .looker
-                .fetch_group_list(None, wait)
-                .map_err(|error| self.explain(&error))?;
+            let listed = self.groups(deadline)?;
             let known = listed.groups().iter().map(|group| group.name());
             left.groups = of(groups, &known.collect());
         }
@@ -285,6 +290,10 @@ impl Admin for KafkaAdmin {
                 }
             }
         }
+    }
+
+    fn cluster(&mut self, deadline: Instant) -> Option<String> {
+        self.looker.client().fetch_cluster_id(remaining(deadline))
     }
 
     fn create_topics(&mut self, topics: &[NewTopic], deadline: Instant) -> Result<(), DriverError> {
@@ -390,6 +399,25 @@ impl Admin for KafkaAdmin {
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
         self.left(topics, groups, deadline)
+    }
+
+    fn survey(&mut self, deadline: Instant) -> Result<Survey, DriverError> {
+        let metadata = self.metadata(None, deadline)?;
+        let groups = self.groups(deadline)?;
+        Ok(survey::survey(&metadata, &groups))
+    }
+
+    fn ends(&mut self, topics: &[SeenTopic], deadline: Instant) -> Vec<Option<Vec<u64>>> {
+        survey::ends(&self.looker, topics, deadline)
+    }
+
+    fn committed(
+        &mut self,
+        group: &str,
+        topics: &[SeenTopic],
+        deadline: Instant,
+    ) -> Result<Vec<String>, DriverError> {
+        survey::committed(&self.config, group, topics, deadline)
     }
 }
 

@@ -131,24 +131,33 @@ impl Machine {
         }
     }
 
+    /// The run goes on with another steward, which knows what there is to delete. Where it was about
+    /// to create something, nobody knows how far it got, and the run ends.
     pub(super) fn steward_died(&mut self, now: Instant, death: &Death) {
-        self.steward_up = false;
-        self.fail(now, format!("the steward died: {death}"));
-        if self.phase == Phase::Delete {
+        self.sweep_until = None;
+        let mut cause = format!("the steward died: {death}");
+        if (Phase::Ready..=Phase::Drain).contains(&self.phase) {
+            match self.restarts.next(now, &cause, 0) {
+                Ok(_) => {
+                    self.say(now, format!("{cause}; another one takes over"));
+                    return self.start_successor(now);
+                }
+                Err(deaths) => cause = format!("{cause}; all deaths: {deaths}"),
+            }
+        }
+        self.fail(now, cause);
+        // At once: if we are killed, somebody has to clean up.
+        let first = !self.steward_replaced && self.may_have_left();
+        if first || self.phase == Phase::Delete {
             self.replace_steward(now);
         }
     }
 
     pub(super) fn reply(&mut self, now: Instant, reply: Reply) {
         match reply {
-            Reply::Connected => {
-                self.steward_up = true;
-                match self.phase {
-                    Phase::Connect => self.enter(now, Phase::Create),
-                    Phase::Delete => self.order_deletion(),
-                    _ => {}
-                }
-            }
+            Reply::Connected(_) if self.phase == Phase::Connect => self.enter(now, Phase::Create),
+            Reply::Connected(_) => {}
+            Reply::Swept(swept, problem) => self.swept(now, swept, problem),
             Reply::Created => self.topics_ready(now),
             Reply::Adopted(state) => {
                 let partitions = state.ends.len() as u32;
@@ -175,6 +184,10 @@ impl Machine {
                 self.downgrade(format!("could not delete topics and groups: {text}"));
                 self.enter(now, Phase::Close);
             }
+            // A successor does not get through to the broker: it is wanted only later.
+            Reply::Failed(text) if (Phase::Ready..=Phase::Drain).contains(&self.phase) => {
+                self.say(now, text);
+            }
             Reply::Failed(text) => self.fail(now, text),
         }
     }
@@ -190,14 +203,21 @@ impl Machine {
     pub(super) fn replace_steward(&mut self, now: Instant) {
         if std::mem::replace(&mut self.steward_replaced, true) {
             self.downgrade("topics and groups were not deleted: the steward died twice".to_owned());
-            self.to_delete = false;
             self.enter(now, Phase::Close);
             return;
         }
+        self.start_successor(now);
+    }
+
+    fn start_successor(&mut self, now: Instant) {
         self.deleting = false;
+        self.brief.steward.created = true;
         self.child(self.steward(), |child| child.incarnation += 1);
         self.spawn(now, Role::Steward, 0);
         self.connect_steward();
+        if self.phase == Phase::Delete {
+            self.order_deletion();
+        }
     }
 
     /// Tells the steward to delete, once.

@@ -9,6 +9,7 @@ mod ending;
 mod faults;
 mod hang;
 mod phases;
+mod sweeping;
 #[cfg(test)]
 mod tests;
 
@@ -156,7 +157,8 @@ pub struct Machine {
     observer: Option<Observer>,
     /// When the last event came.
     last_on: Instant,
-    steward_up: bool,
+    /// Until when the load waits for what dead runs have left to be deleted.
+    sweep_until: Option<Instant>,
     /// The steward died, and another one was started to clean up.
     steward_replaced: bool,
     /// This steward was told to delete.
@@ -190,7 +192,7 @@ impl Machine {
             faults: FaultPlan::new(brief.workload.faults.clone(), brief.workload.seed),
             observer: None,
             last_on: Instant::default(),
-            steward_up: false,
+            sweep_until: None,
             steward_replaced: false,
             deleting: false,
             to_delete: false,
@@ -242,6 +244,11 @@ impl Machine {
         self.restarts.total()
     }
 
+    /// Whether something that the run created may still be at the broker.
+    pub fn may_have_left(&self) -> bool {
+        self.to_delete && !self.brief.driver.embedded
+    }
+
     /// (alive, expected) children.
     pub fn children(&self) -> (usize, usize) {
         (
@@ -284,6 +291,7 @@ impl Machine {
             Event::Frame(key, frame) => self.frame(now, key, frame),
             Event::Exited(key, death) => self.exited(now, key, death),
             Event::Reply(reply) => self.reply(now, reply),
+            Event::DeadRuns(runs) => self.sweep(now, runs),
             Event::Signal(signal) => self.signal(now, signal),
             Event::Resumed(away) => self.resumed(now, away),
             Event::Tick => {}

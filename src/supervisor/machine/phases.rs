@@ -53,7 +53,7 @@ impl Machine {
             Phase::Delete => self.delete(now),
             Phase::Close => {
                 self.deadline = now + Duration::from_secs(2);
-                if !self.to_delete || !self.steward_up {
+                if !self.to_delete {
                     self.actions.push(Action::Order(Order::Goodbye));
                 } else {
                     self.actions.push(Action::OrphanSteward);
@@ -99,10 +99,10 @@ impl Machine {
         // An embedded broker takes its topics with it.
         if self.to_delete && !self.brief.driver.embedded {
             self.deadline = now + self.brief.steward.delete_deadline + Duration::from_secs(5);
-            if self.steward_up {
-                self.order_deletion();
-            } else {
+            if self.keys(Role::Steward).is_empty() {
                 self.replace_steward(now);
+            } else {
+                self.order_deletion();
             }
         } else {
             self.to_delete = false;
@@ -134,7 +134,7 @@ impl Machine {
     /// Goes on to the next phase where this one has reached its end.
     pub(super) fn step(&mut self, now: Instant) {
         match self.phase {
-            Phase::Ready if self.all_ready() => self.announce(now),
+            Phase::Ready if self.all_ready() && !self.is_sweeping(now) => self.announce(now),
             Phase::Ready if now >= self.probe_at => {
                 self.probe_at = now + PROBE_AGAIN;
                 self.tell_all(Role::Producer, &ToChild::Probe);

@@ -2,6 +2,7 @@
 
 mod random;
 mod recovery;
+mod sweeping;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,6 +30,7 @@ struct Bench {
     spawned: Vec<ChildKey>,
     killed: Vec<(ChildKey, i32)>,
     hanging: Vec<ChildKey>,
+    buried: Vec<u32>,
     results: u32,
     ended: bool,
 }
@@ -54,6 +56,8 @@ fn brief() -> Brief {
             message_size: 1,
             compressed: false,
             directory: PathBuf::new(),
+            journal: None,
+            created: false,
             deadline: Duration::from_secs(15),
             delete_deadline: Duration::from_secs(15),
         },
@@ -88,6 +92,7 @@ impl Bench {
             spawned: Vec::new(),
             killed: Vec::new(),
             hanging: Vec::new(),
+            buried: Vec::new(),
             results: 0,
             ended: false,
         };
@@ -119,6 +124,7 @@ impl Bench {
                 Action::EndHanging(key) => self.hanging.push(key),
                 Action::Pause | Action::Snapshot => self.said.push(format!("{action:?}")),
                 Action::OrphanSteward | Action::Second(..) => {}
+                Action::Bury(runs) => self.buried.extend(runs),
             }
         }
     }
@@ -179,7 +185,7 @@ impl Bench {
     }
 
     fn created(&mut self) {
-        self.on(Event::Reply(Reply::Connected));
+        self.on(Event::Reply(Reply::Connected(None)));
         self.on(Event::Reply(Reply::Created));
     }
 
@@ -274,7 +280,7 @@ fn a_signal_in_any_phase_ends_the_run_with_a_deletion_where_something_was_create
     let steps: [(Phase, Reach); 5] = [
         (Phase::Connect, |_| {}),
         (Phase::Create, |bench| {
-            bench.on(Event::Reply(Reply::Connected));
+            bench.on(Event::Reply(Reply::Connected(None)));
         }),
         (Phase::Ready, Bench::created),
         (Phase::WarmUp, |bench| {
@@ -375,19 +381,45 @@ fn a_producer_that_dies_fails_the_run_once_what_it_sent_is_read() {
 }
 
 #[test]
-fn a_steward_that_dies_has_one_successor_which_deletes() {
+fn a_steward_that_dies_under_load_has_a_successor_and_the_run_goes_on() {
     let mut bench = Bench::start();
     bench.loaded();
+    for incarnation in 1..=3 {
+        bench.dies(bench.key(Role::Steward, 0), "signal 9 (SIGKILL)");
+        assert_eq!(bench.key(Role::Steward, 0).incarnation, incarnation);
+    }
+    bench.on(Event::Reply(Reply::Failed("no broker".to_owned())));
+    assert_eq!(
+        (bench.machine.phase(), bench.status()),
+        (Phase::Measure, Status::Completed)
+    );
+    // That was as often as others may die, too.
     bench.dies(bench.key(Role::Steward, 0), "signal 9 (SIGKILL)");
+    assert_eq!(bench.status(), Status::Failed);
+    bench.obey();
+    assert!(bench.ended);
+    assert_eq!(bench.deletions(), 1);
+}
+
+#[test]
+fn a_steward_that_dies_deleting_has_one_successor_which_deletes() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    bench.on(Event::Signal(libc::SIGINT));
+    bench.on(Event::Frame(
+        bench.key(Role::Producer, 0),
+        FromChild::LoadDone,
+    ));
     for role in [Role::Producer, Role::Consumer] {
         for key in bench.of(role) {
             bench.dies(key, "exit 0");
         }
     }
+    assert_eq!(bench.deletions(), 1);
+    bench.dies(bench.key(Role::Steward, 0), "signal 9 (SIGKILL)");
     let successor = bench.key(Role::Steward, 0);
-    assert_eq!(successor.incarnation, 1);
-    bench.on(Event::Reply(Reply::Connected));
-    assert_eq!(bench.orders.last(), Some(&Order::Delete));
+    assert_eq!((successor.incarnation, bench.deletions()), (1, 2));
+    bench.on(Event::Reply(Reply::Connected(None)));
     bench.on(Event::Reply(Reply::Deleted(Leftovers::default())));
     bench.dies(successor, "exit 0");
     assert!(bench.ended);

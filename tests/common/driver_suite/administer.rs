@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omb::driver::{Admin, Driver, Leftovers};
+use omb::driver::{Admin, Driver, Leftovers, SeenGroup, SeenTopic};
 
 use super::site::{Site, patience, produce, within};
 
@@ -69,4 +69,52 @@ pub fn a_group_with_a_living_member_is_left_over<D: Driver>(driver: &D) {
     member.close();
     let left = site.admin.delete(&[], &groups, patience()).unwrap();
     assert_eq!(left, Leftovers::default());
+}
+
+pub fn a_survey_tells_who_uses_what<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 2, 3);
+    let group = |site: &mut Site<D>| -> Option<SeenGroup> {
+        let groups = site.admin.survey(patience()).unwrap().groups;
+        groups.into_iter().find(|group| group.name == site.group)
+    };
+    let mut topics = site.admin.survey(patience()).unwrap().topics;
+    topics.retain(|topic: &SeenTopic| site.topics.contains(&topic.name));
+    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(topics.len(), 2);
+    assert!(topics.iter().all(|topic| topic.partitions == 3));
+    assert_eq!(group(&mut site), None);
+
+    let before = site.admin.ends(&topics, patience());
+    assert_eq!(before, [Some(vec![0; 3]), Some(vec![0; 3])]);
+    produce(&site, 0..100, 100);
+    let after = site.admin.ends(&topics, patience());
+    let written: u64 = after.iter().flatten().flatten().sum();
+    assert_eq!(written, 100);
+    let mut absent = topics.clone();
+    absent[0].name.push_str("-absent");
+    assert_eq!(site.admin.ends(&absent, patience())[0], None);
+
+    let mut member = site.consumer();
+    member.read(100);
+    let seen = group(&mut site).unwrap();
+    assert!(!seen.empty);
+    assert_eq!(seen.topics.as_ref(), Some(&site.topics));
+    member.close();
+    let seen = group(&mut site).unwrap();
+    assert!(seen.empty, "{seen:?}");
+    assert_eq!(seen.topics, Some(Vec::new()));
+
+    let groups = [site.group.clone()];
+    site.admin.delete(&[], &groups, patience()).unwrap();
+    let name = site.group.clone();
+    let none = site.admin.committed(&name, &topics, patience()).unwrap();
+    assert_eq!(none, [""; 0], "nothing was committed");
+    let starts = [(site.topics[1].clone(), 2, 7)];
+    site.admin
+        .start_group_at(&name, &starts, patience())
+        .unwrap();
+    let one = site.admin.committed(&name, &topics, patience()).unwrap();
+    assert_eq!(one, [site.topics[1].clone()]);
+    let id = site.admin.cluster(patience());
+    assert!(id.is_some_and(|id| !id.is_empty()), "it has an id");
 }

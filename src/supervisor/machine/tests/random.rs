@@ -7,7 +7,7 @@ use crate::config::parse_fault;
 use crate::driver::Leftovers;
 use crate::supervisor::event::{ChildKey, Event};
 use crate::supervisor::machine::Phase;
-use crate::wire::{FromChild, Reply, Role};
+use crate::wire::{DeadRun, FromChild, Reply, Role};
 
 #[test]
 fn every_run_ends_whatever_happens_in_whatever_order() {
@@ -71,20 +71,25 @@ fn random_event(bench: &mut Bench, random: &mut fastrand::Rng) {
     let Some(&key) = random.choice(&living) else {
         return;
     };
-    let event = match random.u32(0..17) {
+    let event = match random.u32(0..19) {
         0 => return bench.dies(key, "signal 9 (SIGKILL)"),
         1 => Event::Signal(*random.choice(&[libc::SIGINT, libc::SIGTERM]).unwrap_or(&2)),
-        2 | 3 => Event::Reply(Reply::Connected),
+        2 | 3 => Event::Reply(Reply::Connected(None)),
         4 | 5 => Event::Reply(Reply::Created),
         6 => Event::Reply(Reply::Deleted(Leftovers::default())),
         7 => Event::Reply(Reply::Failed("no".to_owned())),
         8 => Event::Frame(key, FromChild::LoadDone),
         9 => Event::Frame(key, FromChild::Failed("broken".to_owned())),
         10 => Event::Frame(key, FromChild::Deltas(vec![Default::default()])),
+        11 => Event::DeadRuns(vec![DeadRun {
+            run: 1,
+            topics: true,
+        }]),
+        12 => Event::Reply(Reply::Swept(Vec::new(), Some("no".to_owned()))),
         14 => Event::Signal(*random.choice(&[libc::SIGTSTP, libc::SIGUSR1]).unwrap_or(&2)),
         15 => Event::Resumed(Duration::from_millis(random.u64(0..30_000))),
         16 => Event::Frame(key, FromChild::FirstMessage(bench.now)),
-        11 if bench.machine.phase() == Phase::Ready => return bench.ready_as_far_as_alive(),
+        13 if bench.machine.phase() == Phase::Ready => return bench.ready_as_far_as_alive(),
         _ => return bench.join(),
     };
     bench.on(event);
