@@ -9,6 +9,7 @@
 
 pub mod driver_suite;
 pub mod kafka;
+pub mod own_kafka;
 pub mod recoveries;
 pub mod scenarios;
 
