@@ -70,7 +70,7 @@ impl Cuts {
         (whole + i64::from(rest * 2 >= self.period && rest > 0)).max(1) as usize
     }
 
-    /// The period that a slot belongs to; before the first one and after the last one is none.
+    /// The period that a slot belongs to: the first or the last one, if it lies outside of all.
     pub fn of(self, slot: Slot) -> usize {
         ((slot.0.max(0) / self.period) as usize).min(self.count() - 1)
     }
