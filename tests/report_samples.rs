@@ -1,6 +1,6 @@
 //! Samples survive what a result does not: `omb report` makes the result of them.
 
-// A helper of a test may end it.
+// A test fails by panicking.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod common;
