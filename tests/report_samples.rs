@@ -150,6 +150,8 @@ fn a_killed_supervisor_leaves_samples_that_give_a_result_up_to_the_last_record()
     // The ledger is that of the last record that changed it.
     let ledger = &last["facts"]["ledger"];
     assert_eq!(own["ledger"]["sent"], ledger["sent"]);
+    let settled = ["acknowledged", "failed", "unknown"].map(|name| count(&own["ledger"][name]));
+    assert_eq!(settled.iter().sum::<u64>(), count(&ledger["sent"]));
     let received = &ledger["subscriptions"][0][1]["received"];
     assert_eq!(first_books(&result)["received"], *received);
     let living = own["processes"].as_array().unwrap();

@@ -5,6 +5,7 @@
 //! (4 MB a day where it is 10 s long), and everything else stays as large as it is.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::hlog::LoggedPeriod;
@@ -69,7 +70,7 @@ impl Cuts {
         (whole + i64::from(rest * 2 >= self.period && rest > 0)).max(1) as usize
     }
 
-    /// The period that a slot belongs to; before the first one and after the last one is none.
+    /// The period that a slot belongs to: the first or the last one, if it lies outside of all.
     pub fn of(self, slot: Slot) -> usize {
         ((slot.0.max(0) / self.period) as usize).min(self.count() - 1)
     }
@@ -266,14 +267,27 @@ fn torn(run: &mut Run, at: &str, covered: Duration, uncounted: u64) {
         Some(earlier) => format!("{earlier}; {text}"),
         None => text,
     });
-    let shown = match uncounted {
-        0 => String::new(),
-        _ => format!("; {uncounted} s shown after it are in no figure"),
-    };
-    let covered = covered.as_secs_f64();
-    run.notes.push(format!(
-        "put together from samples: their last record is {covered} s into the measured phase{shown}"
-    ));
+    let mut note = format!(
+        "put together from samples: their last record is {} s into the measured phase",
+        covered.as_secs_f64()
+    );
+    if uncounted > 0 {
+        let _ = write!(note, "; {uncounted} s shown after it are in no figure");
+    }
+    // Nobody heard what became of the messages in flight.
+    let books = &mut run.ledger;
+    let settled = books.acknowledged.saturating_add(books.failed);
+    let in_flight = books
+        .sent
+        .saturating_sub(settled.saturating_add(books.unknown));
+    if in_flight > 0 {
+        books.unknown += in_flight;
+        let _ = write!(
+            note,
+            "; the ledger has {in_flight} messages then in flight as unknown"
+        );
+    }
+    run.notes.push(note);
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ fn a_torn_end_interrupts_a_run_that_had_not_failed_and_says_what_is_missing() {
     );
     let note = run.notes.last().unwrap();
     assert!(note.contains("3 s shown after it"), "{note}");
+    assert!(!note.contains("in flight"), "{note}");
     let failed = Run {
         status: Status::Failed,
         reason: Some("no broker".to_owned()),
@@ -92,4 +93,18 @@ fn a_torn_end_interrupts_a_run_that_had_not_failed_and_says_what_is_missing() {
     let run = fold.result(failed, &torn());
     assert_eq!(run.status, Status::Failed);
     assert!(run.reason.unwrap().starts_with("no broker; the supervisor"));
+}
+
+#[test]
+fn messages_in_flight_at_a_torn_end_are_unknown_so_that_the_books_balance() {
+    let mut facts = testing::run();
+    facts.ledger.sent += 60;
+    facts.ledger.failed = 9;
+    facts.ledger.unknown = 1;
+    let run = fold(60, 10).result(facts.clone(), &torn());
+    assert_eq!((run.ledger.failed, run.ledger.unknown), (9, 51));
+    let note = run.notes.last().unwrap();
+    assert!(note.contains("50 messages then in flight"), "{note}");
+    let run = fold(60, 10).result(facts, &End::Orderly);
+    assert_eq!(run.ledger.unknown, 1);
 }

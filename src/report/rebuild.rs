@@ -188,7 +188,10 @@ impl Reader {
             // Events, and what a later version may add without need.
             (None, _) => {}
         }
-        self.at = kind.t;
+        // The head of a further part is written with the line that follows, and says nothing new.
+        if part.is_none_or(|part| part == 0) {
+            self.at = kind.t;
+        }
         Ok(Next::Part)
     }
 

@@ -11,7 +11,7 @@
 //! with the line that says what run it is.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::numbers::{Millis, finite, rfc3339};
-use super::record::{Record, Turnover, difference, merge};
+use super::record::{Record, Turnover, difference};
 use super::{Counters, Interval, Run, Status};
 use crate::stats::latencies::LatencySummaries;
 
@@ -171,8 +171,7 @@ impl Samples<File> {
         // A pipe or a device goes on for ever.
         let parts = file.metadata()?.is_file();
         let mut samples = Self::new(file);
-        // The run may not change its directory, but nobody promises that.
-        let first = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let first = path.to_owned();
         samples.next = parts.then(|| Next {
             bytes,
             open: Box::new(move |number| File::create(part(&first, number))),
@@ -234,17 +233,18 @@ impl<W: Write> Samples<W> {
         turnover: Option<&Turnover>,
         run: &Run,
     ) -> io::Result<()> {
-        let changes = difference(&self.facts, &serde_json::to_value(run)?);
-        merge(&mut self.facts, changes.clone());
+        let facts = serde_json::to_value(run)?;
         self.records += 1;
-        let record = Record {
+        let record = &Record {
             number: self.records,
             turnover: turnover.cloned(),
-            facts: changes,
+            facts: difference(&self.facts, &facts),
         };
         let t = rfc3339(unix_ms);
-        let record = &record;
-        self.line(unix_ms, &Line::Record(Stamped { t, record }))
+        // A part that begins with this record has, in its first line, the facts before it.
+        self.line(unix_ms, &Line::Record(Stamped { t, record }))?;
+        self.facts = facts;
+        Ok(())
     }
 
     /// A second of the run, in the phase of that name.

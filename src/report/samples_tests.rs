@@ -95,7 +95,7 @@ fn a_part_that_is_full_is_followed_by_one_that_says_what_run_it_is() {
     for _ in 0..100 {
         samples.event(0, "something happened").unwrap();
     }
-    let text = |number| fs::read_to_string(part(&path, number)).unwrap();
+    let text = |number| std::fs::read_to_string(part(&path, number)).unwrap();
     for number in 1..3 {
         let before = text(number - 1);
         assert!((2_000..4_000).contains(&before.len()), "{}", before.len());

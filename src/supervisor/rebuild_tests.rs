@@ -238,20 +238,17 @@ impl Live {
     }
 }
 
-/// The parts of a samples file up to a byte of one of them.
-fn cut_off(from: &Path, to: &Path, last: u32, bytes: u64) {
-    for number in 0.. {
-        let (from, to) = (part(from, number), part(to, number));
-        let Ok(text) = std::fs::read(from) else {
-            return;
-        };
-        let text = match number.cmp(&last) {
-            std::cmp::Ordering::Less => &text[..],
-            std::cmp::Ordering::Equal => &text[..bytes as usize],
-            std::cmp::Ordering::Greater => continue,
-        };
-        std::fs::write(to, text).unwrap();
+/// The parts of a samples file up to a byte of the last one: whether that is within a line.
+fn cut_off(from: &Path, to: &Path, last: u32, bytes: u64) -> bool {
+    let mut end = Vec::new();
+    for number in 0..=last {
+        end = std::fs::read(part(from, number)).unwrap();
+        if number == last {
+            end.truncate(bytes as usize);
+        }
+        std::fs::write(part(to, number), &end).unwrap();
     }
+    end.last().is_some_and(|&byte| byte != b'\n')
 }
 
 fn random_run(seed: u64, directory: &Path, part_bytes: u64) -> Live {
@@ -285,21 +282,22 @@ fn a_run_cut_off_anywhere_gives_the_result_it_would_have_written_there() {
         for (index, mark) in live.marks.iter().enumerate() {
             let after = live.marks.get(index + 1);
             parts = parts.max(mark.part);
-            // At the end of the line, or somewhere in the next one, where it is in the same part.
-            let more = match after {
-                Some(next) if next.part == mark.part => next.bytes - mark.bytes,
-                _ => 1,
+            // At the end of the line, or somewhere in the next one, maybe of a further part.
+            let (last, begin, end) = match after {
+                Some(next) if next.part == mark.part => (next.part, mark.bytes, next.bytes),
+                Some(next) => (next.part, 0, next.bytes),
+                None => (mark.part, mark.bytes, mark.bytes + 1),
             };
-            let more = [0, random.u64(0..more)][random.usize(0..2)];
+            let bytes = [begin, random.u64(begin..end)][random.usize(0..2)];
             let copies = tempfile::tempdir().unwrap();
             let copy = copies.path().join("copy.samples.jsonl");
-            cut_off(&live.path, &copy, mark.part, mark.bytes + more);
-            let rebuilt = rebuild(&copy).unwrap();
-            let context = format!("seed {seed}, line {index}, {more} bytes more");
+            let is_torn = cut_off(&live.path, &copy, last, bytes);
+            let context = format!("seed {seed}, line {index}, part {last} to byte {bytes}");
+            let rebuilt = rebuild(&copy).unwrap_or_else(|error| panic!("{context}: {error}"));
             assert_eq!(to_json(&rebuilt.run).unwrap(), mark.result, "{context}");
-            assert_eq!(rebuilt.notes.len(), usize::from(more > 0), "{context}");
+            assert_eq!(rebuilt.notes.len(), usize::from(is_torn), "{context}");
             assert_eq!(rebuilt.result, "result.json");
-            torn += usize::from(more > 0);
+            torn += usize::from(is_torn);
         }
     }
     assert!(parts > 2 && torn > 30, "{parts} parts, {torn} torn lines");

@@ -268,15 +268,18 @@ fn books(text: &mut String, run: &Run) {
 fn effort(text: &mut String, run: &Run) {
     let mut effort = format!("{:.2} s", run.cpu_seconds);
     let messages = run.ledger.acknowledged;
-    if messages > 0 {
-        let each = run.cpu_seconds * 1e6 / messages as f64;
-        let _ = write!(effort, ", {each:.2} µs per message acknowledged");
+    let living = run.processes.iter().filter(|p| p.ended.is_none()).count();
+    if living > 0 {
+        let living = count(living as u64, "process", "es");
+        let _ = write!(effort, " (without {living} that had not ended)");
+    } else {
+        if messages > 0 {
+            let each = run.cpu_seconds * 1e6 / messages as f64;
+            let _ = write!(effort, ", {each:.2} µs per message acknowledged");
+        }
+        effort.push_str(" (all processes, start to end)");
     }
-    line(
-        text,
-        "processor",
-        &format!("{effort} (all processes, start to end)"),
-    );
+    line(text, "processor", &effort);
     if run.restarts > 0 {
         let restarts = count(run.restarts.into(), "restart", "s");
         line(
@@ -303,88 +306,5 @@ fn effort(text: &mut String, run: &Run) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::testing;
-
-    #[test]
-    fn the_banner_says_what_is_going_to_happen_and_whose_broker_it_is() {
-        let run = testing::run();
-        let mut driver = run.driver.clone();
-        let text = |driver: &DriverName| {
-            banner(&Banner {
-                run_id: &run.id,
-                workload: &run.workload,
-                driver,
-                broker: "127.0.0.1:9092",
-                producers: (1, 1),
-                consumers: (2, 4),
-                result: "out.json",
-            })
-        };
-        let embedded = text(&driver);
-        for part in [
-            "embedded broker",
-            "1 topic × 1 partition",
-            "1,000 msg/s of 1,024 bytes",
-            "2s warm-up, 10s measured",
-            "1 producer process with 1 client, 2 consumer processes with 4 clients",
-            "out.json",
-        ] {
-            assert!(embedded.contains(part), "{part}: {embedded}");
-        }
-        assert!(
-            embedded.lines().all(|line| line.chars().count() <= 120),
-            "{embedded}"
-        );
-        driver.embedded = false;
-        assert!(!text(&driver).contains("embedded"));
-    }
-
-    #[test]
-    fn the_summary_names_rates_latencies_books_and_where_the_result_is() {
-        let text = summary(&testing::run(), Some("out.json"));
-        for part in [
-            "test on Kafka (embedded broker): completed",
-            "1,000 msg/s, 1.0 MiB/s (100.00 % of 1,000 msg/s)",
-            "response (due to ack)",
-            "5.112",
-            "122,000 sent = 122,000 acknowledged + 0 failed + 0 unknown",
-            "122,000 received, 0 lost (1 subscription, warm-up included)",
-            "2 logical producers share 1 client",
-            "out.json",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        assert!(
-            !text.contains("restart") && !text.contains("unread"),
-            "{text}"
-        );
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 120),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn trouble_is_named_in_the_summary() {
-        let mut run = testing::nothing_measured();
-        run.restarts = 2;
-        run.ledger.unsent = 7;
-        let books = SubscriptionCounts {
-            unread: 5,
-            ..Default::default()
-        };
-        run.ledger.subscriptions = vec![("s".to_owned(), books)];
-        let text = summary(&run, None);
-        for part in [
-            "failed, no broker at",
-            "2 restarts",
-            "7 due and never sent",
-            "5 unread",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
-    }
-}
+#[path = "summary_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! A histogram as text: what a samples file keeps of it, to the last count.
 //!
-//! The counts are HdrHistogram's own compressed form, so that its tools read them, at little more
-//! than a byte for each bucket in use. What that form rounds or doesn't know (minimum, maximum, sum,
+//! The counts are HdrHistogram's own compressed form, so that its tools read them, at about a
+//! byte for each bucket in use. What that form rounds or doesn't know (minimum, maximum, sum,
 //! values out of range) goes beside it.
 
 use base64::Engine;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_in_use_takes_little_more_than_a_byte() {
+    fn a_bucket_in_use_takes_less_than_two_bytes() {
         let mut recorder = Recorder::default();
         let mut random = fastrand::Rng::with_seed(6);
         for _ in 0..100_000 {
