@@ -1,6 +1,6 @@
 //! Journals and `omb clean`, against an embedded broker that no run started.
 
-// A helper of a test may end it.
+// What tests share may end them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -109,7 +109,7 @@ fn all_of_omb_on_an_idle_broker_goes_at_once() {
     let (site, other) = (Site::at(&broker.address), Site::at(&broker.address));
     // Of different hosts, or the second one would clean up behind the first.
     let (one, two) = (site.dead(), other.dead());
-    common::wait_for("dead members' sessions over", common::PATIENCE, || {
+    common::wait_for("dead members out of their groups", common::PATIENCE, || {
         common::kafka::is_without_members(&broker.address, "sub-").then_some(())
     });
     let mut left = [site.names(&one), site.names(&two)].concat();

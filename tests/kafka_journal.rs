@@ -1,6 +1,6 @@
 //! Journals and `omb clean`, against a real Kafka.
 
-// A helper of a test may end it.
+// What tests share may end them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

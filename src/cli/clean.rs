@@ -63,7 +63,7 @@ pub struct CleanArgs {
 }
 
 /// How long what one cluster holds may take to be listed, and to be deleted: the members of dead
-/// runs are members until their sessions are over.
+/// runs are members until the broker has missed them for long enough.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// Does what the command line asks for; the exit code.

@@ -36,8 +36,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(4);
 /// How long an orphan keeps trying where the broker can't be reached.
 const ORPHAN_TRIES: Duration = Duration::from_secs(120);
 
-/// How long a run waits for what dead ones have left to be deleted: their members' sessions are
-/// over by then.
+/// How long a run waits for what dead ones have left to be deleted: by then the broker has
+/// missed their members.
 pub const SWEEP_WITHIN: Duration = Duration::from_secs(12);
 
 /// Bytes that a record batch with one message has beyond its payload, at least.

@@ -197,9 +197,15 @@ impl Drop for PrivateDirectory {
     }
 }
 
-/// A directory that only we may enter. `/tmp` and not `$TMPDIR`: a socket's path holds 108 bytes.
+/// Where the directory of a run's socket is. `/tmp` and not `$TMPDIR`: a socket's path holds 108
+/// bytes.
+fn directory_of(id: RunId) -> PathBuf {
+    PathBuf::from(format!("/tmp/omb-{id}"))
+}
+
+/// A directory that only we may enter.
 fn private_directory(id: RunId) -> anyhow::Result<PrivateDirectory> {
-    let path = PathBuf::from(format!("/tmp/omb-{id}"));
+    let path = directory_of(id);
     std::fs::DirBuilder::new()
         .mode(0o700)
         .create(&path)

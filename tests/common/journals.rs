@@ -87,6 +87,20 @@ impl Site {
         });
     }
 
+    /// Fails if anything of this run is left, at the broker or here.
+    pub fn assert_no_trace(&self, run: &str) {
+        assert_eq!(self.names(run), [""; 0]);
+        let directory = format!("/tmp/omb-{run}");
+        assert!(!Path::new(&directory).exists(), "{directory}");
+        assert!(
+            !self
+                .state
+                .path()
+                .join(format!("omb/runs/{run}.jsonl"))
+                .exists()
+        );
+    }
+
     /// The journals there are.
     pub fn journals(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.state.path().join("omb/runs")) else {

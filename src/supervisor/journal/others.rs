@@ -12,6 +12,8 @@ use nix::fcntl::{Flock, FlockArg};
 use super::entry::{Head, Record};
 use super::process::{Fate, Host};
 use super::{ENDING, UNFINISHED};
+use crate::plan::RunId;
+use crate::supervisor::directory_of;
 
 /// Longer than any journal.
 const LONGEST: u64 = 1 << 20;
@@ -29,8 +31,12 @@ pub struct Dead {
 }
 
 impl Dead {
-    /// Nothing of it is left at the broker: its journal goes.
+    /// Nothing of it is left at the broker: its journal goes, and what is left of it here.
     pub fn bury(self) {
+        if let Some(run) = RunId::parse(&self.record.head.run) {
+            // After a restart of the host it is gone already.
+            let _ = fs::remove_dir_all(directory_of(run));
+        }
         super::remove(&self.path);
     }
 

@@ -27,6 +27,14 @@ impl Machine {
     /// Says what was deleted, and what was not.
     pub(super) fn swept(&mut self, now: Instant, swept: Vec<Swept>, problem: Option<String>) {
         self.sweep_until = None;
+        if swept.is_empty()
+            && let Some(problem) = &problem
+        {
+            self.say(
+                now,
+                format!("cannot look for what dead runs have left: {problem}"),
+            );
+        }
         let mut buried = Vec::new();
         for swept in swept {
             let run = RunId(swept.run);

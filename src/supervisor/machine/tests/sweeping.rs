@@ -74,6 +74,15 @@ fn what_can_not_be_swept_is_told_and_kept_in_its_journal() {
 }
 
 #[test]
+fn a_sweep_that_could_not_begin_is_told() {
+    let mut bench = ready();
+    let why = Some("no such mechanism".to_owned());
+    bench.on(Event::Reply(Reply::Swept(Vec::new(), why)));
+    assert_eq!(bench.machine.phase(), Phase::WarmUp);
+    assert!(bench.said.last().unwrap().contains("no such mechanism"));
+}
+
+#[test]
 fn a_sweep_without_an_answer_does_not_hold_the_load_up_for_long() {
     let mut bench = ready();
     bench.pass(Duration::from_secs(12));
