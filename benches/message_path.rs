@@ -21,13 +21,12 @@ use omb::clock::Instant;
 use omb::config::Payload;
 use omb::driver::{Incoming, Outcome, Partition};
 use omb::page;
+use omb::schedule::Segment;
 use omb::stats::delta::{Grid, LoadPhase, Slot, SlotDelta, StreamId};
 use omb::stats::histogram::Histogram;
 use omb::stats::ledger::Ledger;
 use omb::stats::recorder::Recorder;
-use omb::wire::{
-    ConsumerClient, FromChild, ProducerClient, Segment, Topic, read_frame, write_frame,
-};
+use omb::wire::{ConsumerClient, FromChild, ProducerClient, Topic, read_frame, write_frame};
 
 /// Messages of one round: about as many as a busy client has between two reports.
 const MESSAGES: u64 = 20_000;

@@ -18,6 +18,7 @@ pub mod init;
 pub mod page;
 pub mod plan;
 pub mod report;
+pub mod schedule;
 pub mod stats;
 pub mod steward;
 pub mod supervisor;

@@ -19,7 +19,7 @@ pub mod stamp;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::wire::Schedule;
+use crate::schedule::Schedule;
 
 /// What a client thread is told.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@
 //! `to`. Lateness never moves the schedule; what was not sent when a segment ends stays unsent.
 
 use crate::clock::Instant;
+use crate::schedule::{Segment, nanos_until};
 use crate::stats::delta::LoadPhase;
-use crate::wire::{Segment, nanos_until};
 
 /// One client's share of a segment.
 #[derive(Clone, Copy, Debug, PartialEq)]

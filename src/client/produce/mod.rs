@@ -18,7 +18,8 @@ use crate::client::report::FromClient;
 use crate::client::stamp::{self, Kind, Run, Stamp};
 use crate::clock::Instant;
 use crate::driver::{Outgoing, Producer, SendError};
-use crate::wire::{ProducerClient, Schedule};
+use crate::schedule::Schedule;
+use crate::wire::ProducerClient;
 use books::ProducerBooks;
 
 /// Messages sent between two looks at outcomes and commands.

@@ -2,10 +2,10 @@
 
 use super::{Child, Machine, PROBE_AGAIN, Phase, RESUME_AHEAD};
 use crate::clock::Instant;
+use crate::schedule::Schedule;
 use crate::supervisor::event::{Action, ChildKey, Death};
 use crate::wire::{
-    ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role, RunContext, Schedule,
-    ToChild,
+    ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role, RunContext, ToChild,
 };
 
 impl Machine {

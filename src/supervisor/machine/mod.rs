@@ -24,7 +24,8 @@ use crate::clock::Instant;
 use crate::config::{Driver, Workload};
 use crate::plan::Plan;
 use crate::report::Status;
-use crate::wire::{BrokerAssignment, Role, Schedule, StewardAssignment, ToChild};
+use crate::schedule::Schedule;
+use crate::wire::{BrokerAssignment, Role, StewardAssignment, ToChild};
 use deaths::Reported;
 use faults::FaultPlan;
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::{ANNOUNCE_AHEAD, CONNECT_WITHIN, LEAVE_WITHIN, Machine, PROBE_AGAIN, Phase};
 use crate::clock::Instant;
+use crate::schedule::{Schedule, Segment};
 use crate::stats::delta::{Grid, LoadPhase};
 use crate::supervisor::disturbance::Observer;
 use crate::supervisor::event::Action;
 use crate::supervisor::periods::SHOW_AFTER;
-use crate::wire::{Order, Role, Schedule, Segment, ToChild};
+use crate::wire::{Order, Role, ToChild};
 
 /// Reports of what was acknowledged and of what was received don't come at the same time: this much
 /// of the load may be in between.
