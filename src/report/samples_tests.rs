@@ -88,7 +88,7 @@ fn a_part_that_is_full_is_followed_by_one_that_says_what_run_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.jsonl");
     let mut run = testing::run();
-    let mut samples = Samples::in_parts(&path, 2_000).unwrap();
+    let mut samples = Samples::in_parts(&path, 4_000).unwrap();
     samples.head(0, &run, "w.json").unwrap();
     run.restarts = 7;
     samples.record(0, None, &run).unwrap();
@@ -98,7 +98,7 @@ fn a_part_that_is_full_is_followed_by_one_that_says_what_run_it_is() {
     let text = |number| std::fs::read_to_string(part(&path, number)).unwrap();
     for number in 1..3 {
         let before = text(number - 1);
-        assert!((2_000..4_000).contains(&before.len()), "{}", before.len());
+        assert!((4_000..8_000).contains(&before.len()), "{}", before.len());
         let head: Value = serde_json::from_str(text(number).lines().next().unwrap()).unwrap();
         assert_eq!(
             (&head["type"], &head["part"]),
