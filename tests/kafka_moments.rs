@@ -13,6 +13,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::scenarios::assert_all_received;
 use common::{Broker, PATIENCE, Run, kafka, processes, wait_for};
 use nix::sys::signal::Signal;
 
@@ -109,6 +110,22 @@ fn killed(phase: &str) {
         run.assert_nothing_left();
         kafka::assert_nothing_left(&run.id());
     }
+}
+
+#[test]
+fn of_two_runs_at_once_one_is_killed_and_the_other_untouched() {
+    let mut lives = Run::start(&Broker::Kafka, &[("testDuration", "12s")], &[]);
+    let mut dies = Run::start(&Broker::Kafka, &[("testDuration", "1m")], &[]);
+    lives.wait_for_measure();
+    dies.wait_for_measure();
+    dies.signal(Signal::SIGKILL);
+    dies.finish();
+    dies.assert_nothing_left();
+    kafka::assert_nothing_left(&dies.id());
+    assert_eq!(kafka::names(&lives.id()).len(), 4, "two topics, two groups");
+    lives.finish_with(0);
+    assert_all_received(&lives.result(), 1);
+    kafka::assert_nothing_left(&lives.id());
 }
 
 macro_rules! in_each_phase {

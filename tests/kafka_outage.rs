@@ -53,6 +53,10 @@ fn a_broker_that_is_killed_and_comes_back_loses_nothing() {
         assert_eq!(over_subscriptions(&result, class), 0, "{class}: {ledger}");
     }
     assert!(over_subscriptions(&result, "received") >= count(&ledger["acknowledged"]));
+    // What happened, and when.
+    let events = result["omb"]["events"].as_array().unwrap();
+    let refused = |event: &&Value| event["text"].as_str().unwrap().contains("refused");
+    assert!(events.iter().any(|event| refused(&event)), "{events:?}");
     run.assert_nothing_left();
 }
 

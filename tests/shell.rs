@@ -5,11 +5,14 @@
 mod common;
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use common::{Broker, PATIENCE, Run, processes, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use omb::wire::{FromChild, Hello, PROTOCOL, Role, write_frame};
 
 const BROKER: Broker = Broker::Embedded;
 
@@ -71,6 +74,107 @@ fn a_reader_that_goes_away_is_no_failure() {
     );
     let ended = Command::new("bash").args(["-c", &script]).status().unwrap();
     assert_eq!(ended.code(), Some(0));
+}
+
+/// What a shell is asked to run, with `OMB` for a run of a minute; it and its result.
+fn by_way_of(script: &str) -> Run {
+    Run::prepare(&BROKER, &[("testDuration", "1m")], &[], |command| {
+        let words = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
+        let words: Vec<String> = words
+            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .collect();
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &script.replace("OMB", &words.join(" "))])
+            .current_dir(command.get_current_dir().unwrap())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        *command = shell;
+    })
+}
+
+/// The supervisor below a shell.
+fn supervisor(run: &Run) -> Pid {
+    let is_it = |args: &[String]| args.get(1).is_some_and(|role| role == "run");
+    let socket = run.directory.path().join("workload.yaml");
+    let of_it = |args: &[String]| args.iter().any(|arg| *arg == socket.to_str().unwrap());
+    // Not the shell, nor timeout, whose arguments have it too.
+    let found = processes(|_, _, args| is_it(args) && of_it(args));
+    Pid::from_raw(found[0].0)
+}
+
+#[test]
+fn timeout_ends_a_run_in_good_order() {
+    // It signals its whole process group, and the run once more.
+    let mut run = by_way_of("timeout --preserve-status -s INT 4 OMB");
+    run.finish_with(130);
+    let own = run.result()["omb"].clone();
+    assert_eq!(own["status"], "interrupted");
+    assert!(own["reason"].as_str().unwrap().contains("SIGINT"), "{own}");
+}
+
+#[test]
+fn under_nohup_a_hangup_changes_nothing() {
+    let mut run = by_way_of("exec nohup OMB");
+    run.wait_for_measure();
+    let omb = supervisor(&run);
+    kill(omb, Signal::SIGHUP).unwrap();
+    kill(omb, Signal::SIGUSR1).unwrap();
+    // The answer to what came later.
+    wait_for("an answer", PATIENCE, || {
+        run.samples().contains("status: run ").then_some(())
+    });
+    assert!(!run.samples().contains("stopping"), "{}", run.samples());
+    kill(omb, Signal::SIGTERM).unwrap();
+    run.finish_with(143);
+}
+
+#[test]
+fn in_the_background_of_a_shell_sigint_is_handled_all_the_same() {
+    // Shells without job control start such processes with SIGINT ignored.
+    let mut run = by_way_of("OMB & wait $!");
+    run.wait_for_measure();
+    kill(supervisor(&run), Signal::SIGINT).unwrap();
+    run.finish_with(130);
+    assert_eq!(run.result()["omb"]["status"], "interrupted");
+}
+
+#[test]
+fn a_stranger_at_the_socket_changes_nothing() {
+    let mut run = Run::start(&BROKER, &[("testDuration", "3s")], &[]);
+    run.wait_for_measure();
+    let socket = format!("/tmp/omb-{}/s", run.id());
+    let hello = FromChild::Hello(Hello {
+        protocol: PROTOCOL,
+        role: Role::Consumer,
+        id: 0,
+        incarnation: 0,
+    });
+    let said = |frames: &[&FromChild]| {
+        let mut bytes = Vec::new();
+        frames
+            .iter()
+            .for_each(|frame| write_frame(&mut bytes, frame).unwrap());
+        bytes
+    };
+    let in_its_name = said(&[&hello, &FromChild::Failed("a lie".to_owned())]);
+    let mut then_garbage = said(&[&hello]);
+    then_garbage.extend([0xff; 64]);
+    for words in [Vec::new(), vec![0xff; 4_096], in_its_name, then_garbage] {
+        let mut stranger = UnixStream::connect(&socket).unwrap();
+        // It may be shown the door in the middle of its words.
+        let _ = stranger.write_all(&words);
+    }
+    run.finish_with(0);
+    let own = run.result()["omb"].clone();
+    assert_eq!(
+        (&own["restarts"], &own["status"]),
+        (&0.into(), &"completed".into())
+    );
+    assert!(!run.stderr().contains("a lie"), "{}", run.stderr());
 }
 
 /// A run as process 1, and its supervisor, which is a child of it.

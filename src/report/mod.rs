@@ -122,6 +122,41 @@ pub struct Process {
     pub max_rss_bytes: u64,
 }
 
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, by the wall clock.
+    pub t: String,
+    /// What.
+    pub text: String,
+}
+
+/// What happened in a run, as it was shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// The first ones; samples have all of them.
+    pub list: Vec<Event>,
+    /// How many came after those.
+    pub unlisted: u64,
+}
+
+impl Events {
+    /// Of a run of days not everything is in its result.
+    const LISTED: usize = 200;
+
+    /// Something happened.
+    pub fn add(&mut self, unix_ms: i64, text: &str) {
+        if self.list.len() == Self::LISTED {
+            self.unlisted += 1;
+            return;
+        }
+        self.list.push(Event {
+            t: numbers::rfc3339(unix_ms),
+            text: text.to_owned(),
+        });
+    }
+}
+
 /// The driver, as far as a result names it: its settings may be secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriverName {
@@ -156,6 +191,8 @@ pub struct Run {
     pub reason: Option<String>,
     /// What a reader of the figures has to know: several topics per client, stamps in headers, ….
     pub notes: Vec<String>,
+    /// What happened when.
+    pub events: Events,
     /// All reporting periods; at least one.
     #[serde(skip)]
     pub periods: Vec<Interval>,

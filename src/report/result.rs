@@ -188,6 +188,8 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
     own.put("reason", run.reason.clone());
     own.put("broker", broker(run));
     own.put("notes", run.notes.clone());
+    own.put("events", serde_json::to_value(&run.events.list)?);
+    own.put("eventsUnlisted", run.events.unlisted);
     own.put("started", rfc3339(run.started_unix_ms));
     own.put("targetRate", finite(run.workload.rate));
     own.put("measuredSeconds", finite(run.total.seconds));

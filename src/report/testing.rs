@@ -45,6 +45,7 @@ pub fn run() -> Run {
         },
         status: Status::Completed,
         reason: None,
+        events: Events::default(),
         notes: vec!["2 logical producers share 1 client".to_owned()],
         periods: vec![interval(0.0, 60.0), interval(60.0, 60.0)],
         total: interval(0.0, 120.0),

@@ -19,7 +19,7 @@ use crate::report::hlog::{IntervalLog, LoggedPeriod};
 use crate::report::record::Turnover;
 use crate::report::samples::{Children, Samples};
 use crate::report::terminal::{Banner, LiveContext, Screen, banner, summary};
-use crate::report::{DriverName, Interval, Run};
+use crate::report::{DriverName, Events, Interval, Run};
 
 /// The screen and the files of one run.
 pub struct Desk {
@@ -32,6 +32,7 @@ pub struct Desk {
     /// OMB's name for the result, by which samples know it where it has no file of its own.
     default_name: String,
     hlog: Option<IntervalLog<File>>,
+    events: Events,
     /// Something could not be written.
     broken: bool,
 }
@@ -69,6 +70,7 @@ impl Desk {
             samples_lost: 0,
             default_name,
             hlog,
+            events: Events::default(),
             broken: false,
         })
     }
@@ -130,8 +132,14 @@ impl Desk {
 
     /// Stores and shows that something happened.
     pub fn say(&mut self, text: &str) {
+        self.events.add(now_unix_ms(), text);
         self.sample(|samples| samples.event(now_unix_ms(), text));
         self.screen.say(&format!("omb: {text}"));
+    }
+
+    /// What happened so far.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Stores periods of the measured phase that began at `began`, with all their values.

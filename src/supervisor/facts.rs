@@ -27,6 +27,7 @@ impl Supervisor {
             status: self.machine.verdict.status,
             reason: self.machine.verdict.reason.clone(),
             notes,
+            events: self.desk.events().clone(),
             periods: Vec::new(),
             total: Interval::default(),
             latencies: Latencies::default(),

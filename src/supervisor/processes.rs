@@ -39,8 +39,10 @@ pub enum Happening {
     Event(Event),
     /// A process connected and said hello.
     Arrived(ChildKey, i32, Connection),
-    /// A child has closed its socket; why, if it was not in good order.
-    Closed(ChildKey, Option<String>),
+    /// A process that had arrived said something.
+    Said(ChildKey, i32, FromChild),
+    /// A process that had arrived has closed its socket; why, if it was not in good order.
+    Closed(ChildKey, i32, Option<String>),
     /// A child wrote a line to stderr.
     Line(ChildKey, String),
     /// A process ended.
@@ -191,9 +193,17 @@ impl Processes {
                 running.connection = Some(connection);
                 Some(Event::Joined(key))
             }
+            // Whoever else gets at the socket can say what it likes.
+            Happening::Said(key, pid, frame) => {
+                let running = self.running.get(&key)?;
+                (running.pid == pid).then_some(Event::Frame(key, frame))
+            }
             Happening::Line(key, line) => Some(Event::Frame(key, FromChild::Note(line))),
-            Happening::Closed(key, fault) => {
-                let running = self.running.get_mut(&key)?;
+            Happening::Closed(key, pid, fault) => {
+                let running = self
+                    .running
+                    .get_mut(&key)
+                    .filter(|running| running.pid == pid)?;
                 running.connection = None;
                 running.fault = fault;
                 if running.fault.is_some() && running.death.is_none() {
@@ -328,7 +338,7 @@ fn listen(connection: Connection, sender: &Sender<Happening>) {
     let Ok(Some(FromChild::Hello(hello))) = connection.receive() else {
         return;
     };
-    if hello.protocol != PROTOCOL || connection.limit_writes(WRITE_WITHIN).is_err() {
+    if connection.limit_writes(WRITE_WITHIN).is_err() {
         return;
     }
     let key = ChildKey {
@@ -341,9 +351,15 @@ fn listen(connection: Connection, sender: &Sender<Happening>) {
         return;
     }
     let fault = loop {
+        if hello.protocol != PROTOCOL {
+            let theirs = hello.protocol;
+            break Some(format!(
+                "it speaks version {theirs} of the protocol, not {PROTOCOL}"
+            ));
+        }
         match connection.receive::<FromChild>() {
             Ok(Some(frame)) => {
-                if !say(Happening::Event(Event::Frame(key, frame))) {
+                if !say(Happening::Said(key, pid, frame)) {
                     return;
                 }
             }
@@ -355,7 +371,7 @@ fn listen(connection: Connection, sender: &Sender<Happening>) {
             Err(_) => break None,
         }
     };
-    say(Happening::Closed(key, fault));
+    say(Happening::Closed(key, pid, fault));
 }
 
 fn hear_steward(stdout: ChildStdout, sender: Sender<Happening>) -> anyhow::Result<()> {
