@@ -278,9 +278,16 @@ impl Processes {
         }
     }
 
-    /// Closes the steward's pipe.
+    /// Closes the steward's pipe. One that something stopped is continued: it has work to do.
     pub fn orphan_steward(&mut self) {
         self.steward = None;
+        for (_, running) in self
+            .running
+            .iter()
+            .filter(|(key, _)| key.role == Role::Steward)
+        {
+            kill(running.pid, libc::SIGCONT);
+        }
     }
 
     /// Sends a signal to a child.

@@ -1,5 +1,7 @@
 //! What children and the steward do, and what follows from it.
 
+use std::time::Duration;
+
 use super::{Child, Machine, PROBE_AGAIN, Phase, RESUME_AHEAD};
 use crate::clock::Instant;
 use crate::schedule::Schedule;
@@ -216,13 +218,15 @@ impl Machine {
         self.spawn(now, Role::Steward, 0);
         self.connect_steward();
         if self.phase == Phase::Delete {
-            self.order_deletion();
+            self.order_deletion(now);
         }
     }
 
     /// Tells the steward to delete, once.
-    pub(super) fn order_deletion(&mut self) {
+    pub(super) fn order_deletion(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.deleting, true) {
+            self.deleting_since = Some(now);
+            self.deadline = now + self.brief.steward.delete_deadline + Duration::from_secs(5);
             self.actions.push(Action::Order(Order::Delete));
         }
     }

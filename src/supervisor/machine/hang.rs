@@ -60,6 +60,20 @@ impl Machine {
         self.actions.extend(hanging);
     }
 
+    /// A steward that something stopped deletes nothing: it makes room for a successor. One that is
+    /// at work is not disturbed by the request.
+    pub(super) fn end_hanging_steward(&mut self, now: Instant) {
+        let patience = self.brief.workload.hang_after;
+        if self.phase == Phase::Delete
+            && self
+                .deleting_since
+                .is_some_and(|at| now.since(at) >= patience)
+        {
+            self.deleting_since = None;
+            self.actions.push(Action::EndHanging(self.steward()));
+        }
+    }
+
     /// SIGTSTP: all children but the steward are stopped, then we are.
     pub(super) fn pause(&mut self, now: Instant) {
         self.say(now, "paused; SIGCONT goes on".to_owned());

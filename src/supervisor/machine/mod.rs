@@ -164,6 +164,8 @@ pub struct Machine {
     steward_replaced: bool,
     /// This steward was told to delete.
     deleting: bool,
+    /// When, as long as nobody has looked what keeps it.
+    deleting_since: Option<Instant>,
     /// The steward may have created something that is not deleted yet.
     to_delete: bool,
     topics_exist: bool,
@@ -196,6 +198,7 @@ impl Machine {
             sweep_until: None,
             steward_replaced: false,
             deleting: false,
+            deleting_since: None,
             to_delete: false,
             topics_exist: false,
             probed: BTreeSet::new(),

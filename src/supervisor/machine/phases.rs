@@ -99,11 +99,10 @@ impl Machine {
         self.actions.push(Action::Result);
         // An embedded broker takes its topics with it.
         if self.to_delete && !self.brief.driver.embedded {
-            self.deadline = now + self.brief.steward.delete_deadline + Duration::from_secs(5);
             if self.keys(Role::Steward).is_empty() {
                 self.replace_steward(now);
             } else {
-                self.order_deletion();
+                self.order_deletion(now);
             }
         } else {
             self.to_delete = false;
@@ -115,6 +114,7 @@ impl Machine {
     pub(super) fn tick(&mut self, now: Instant) {
         self.respawn(now);
         self.end_hanging(now);
+        self.end_hanging_steward(now);
         self.bring_about_faults(now);
         if self.phase <= Phase::Drain {
             self.show_seconds(now);

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::Bench;
 use crate::clock::Instant;
 use crate::config::parse_fault;
+use crate::driver::Leftovers;
 use crate::report::Status;
 use crate::stats::delta::{ByPhase, PhaseDelta, SlotDelta};
 use crate::supervisor::event::{ChildKey, Event};
 use crate::supervisor::machine::Phase;
-use crate::wire::{FromChild, Role};
+use crate::wire::{FromChild, Reply, Role};
 
 const KILLED: &str = "signal 9 (SIGKILL)";
 
@@ -215,4 +216,30 @@ fn a_pause_stops_everybody_and_stretches_deadlines() {
     assert_eq!((&*found.list[0].what, found.unrecovered), ("pause", 0));
     assert_eq!(found.list[0].caught_up_seconds, Some(100.0));
     assert_eq!(bench.status(), Status::Completed);
+}
+
+#[test]
+fn a_steward_that_was_stopped_makes_room_for_one_that_deletes() {
+    let mut bench = Bench::start();
+    bench.loaded();
+    bench.impatient(seconds(3));
+    bench.on(Event::Signal(libc::SIGINT));
+    bench.on(Event::Frame(
+        bench.key(Role::Producer, 0),
+        FromChild::LoadDone,
+    ));
+    for role in [Role::Producer, Role::Consumer] {
+        for key in bench.of(role) {
+            bench.dies(key, "exit 0");
+        }
+    }
+    assert_eq!(bench.machine.phase(), Phase::Delete);
+    let stopped = bench.key(Role::Steward, 0);
+    bench.pass(seconds(4));
+    assert_eq!(bench.hanging, [stopped]);
+    bench.dies(stopped, KILLED);
+    assert_eq!(bench.deletions(), 2);
+    bench.on(Event::Reply(Reply::Deleted(Leftovers::default())));
+    bench.obey();
+    assert!(bench.ended);
 }
