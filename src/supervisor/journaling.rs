@@ -1,5 +1,6 @@
 //! What a supervisor has to do with journals.
 
+use super::directory::directory_of;
 use super::event::Event;
 use super::journal::keeper::{About, Keeper};
 use super::{Options, Supervisor, deletes_topics, desk};
@@ -42,6 +43,10 @@ impl Supervisor {
     }
 
     pub(super) fn order(&mut self, order: &Order) {
+        if *order == Order::Goodbye {
+            // All clients are gone. After this nobody would remove it, if we were killed.
+            let _ = std::fs::remove_dir_all(directory_of(self.id));
+        }
         self.processes.order(order);
         // Only then into the journal, which takes its time: if we are killed meanwhile, a steward
         // that is not told whom to clean up behind is of no use.

@@ -5,6 +5,7 @@
 //! children, because they die with the thread that started them.
 
 pub mod desk;
+pub mod directory;
 pub mod disturbance;
 pub mod event;
 mod facts;
@@ -21,13 +22,13 @@ pub mod tally;
 mod watch;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
 use desk::Desk;
+use directory::PrivateDirectory;
 use event::{Action, ChildKey, Event};
 use journal::entry::Access;
 use journal::keeper::Keeper;
@@ -129,10 +130,11 @@ pub fn run(options: Options) -> anyhow::Result<Ended> {
         }
     };
     close_inherited();
-    let directory = private_directory(id)?;
+    directory::remove_dead();
+    let directory = PrivateDirectory::create(id)?;
     let (sender, happenings) = channel();
     signals::listen(sender.clone())?;
-    let mut processes = Processes::open(&directory.path().join("s"), sender)?;
+    let mut processes = Processes::open(&directory.socket(), sender)?;
     desk.begin(&options, &plan);
     let keeper = keeper(&options, id, &mut desk);
     processes.keep_in_stewards(keeper.descriptor());
@@ -179,38 +181,6 @@ fn close_inherited() {
             libc::CLOSE_RANGE_CLOEXEC as libc::c_int,
         );
     }
-}
-
-/// The directory of a run's socket, removed when dropped.
-struct PrivateDirectory(PathBuf);
-
-impl PrivateDirectory {
-    fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-}
-
-impl Drop for PrivateDirectory {
-    fn drop(&mut self) {
-        // The steward removes it where we could not.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Where the directory of a run's socket is. `/tmp` and not `$TMPDIR`: a socket's path holds 108
-/// bytes.
-fn directory_of(id: RunId) -> PathBuf {
-    PathBuf::from(format!("/tmp/omb-{id}"))
-}
-
-/// A directory that only we may enter.
-fn private_directory(id: RunId) -> anyhow::Result<PrivateDirectory> {
-    let path = directory_of(id);
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
-        .with_context(|| format!("cannot create {} for the run's socket", path.display()))?;
-    Ok(PrivateDirectory(path))
 }
 
 fn brief(options: &Options, plan: Plan, id: RunId, directory: PathBuf) -> Brief {

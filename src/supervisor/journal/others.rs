@@ -12,14 +12,18 @@ use nix::fcntl::{Flock, FlockArg};
 use super::entry::{Head, Record};
 use super::process::{Fate, Host};
 use super::{ENDING, UNFINISHED};
+use crate::clock::Instant;
 use crate::plan::RunId;
-use crate::supervisor::directory_of;
+use crate::supervisor::directory::directory_of;
 
 /// Longer than any journal.
 const LONGEST: u64 = 1 << 20;
 
 /// A journal gets its name within milliseconds: what has none after this time never will.
 const UNFINISHED_FOR: Duration = Duration::from_secs(3600);
+
+/// A process is dead when its first thread is; its others may hold its descriptors a little longer.
+const DYING: Duration = Duration::from_secs(1);
 
 /// A run that is dead for certain. Nobody else takes care of it as long as this is held.
 #[derive(Debug)]
@@ -126,10 +130,11 @@ fn judge(path: &Path, here: &Host) -> Option<Standing> {
     if record.head.host != *here {
         return Some(Standing::Elsewhere(Box::new(record.head)));
     }
-    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+    let one_lives = fates(&record).contains(&Fate::Alive);
+    let lock = match lock(file, if one_lives { Duration::ZERO } else { DYING }) {
         Ok(lock) => lock,
-        Err((_, Errno::EWOULDBLOCK)) => return Some(Standing::Alive(Box::new(record.head))),
-        Err((_, error)) => return unreadable(error.into()),
+        Err(Errno::EWOULDBLOCK) => return Some(Standing::Alive(Box::new(record.head))),
+        Err(error) => return unreadable(error.into()),
     };
     match lock.metadata() {
         // Whoever held it before has removed it.
@@ -141,8 +146,7 @@ fn judge(path: &Path, here: &Host) -> Option<Standing> {
         Ok(_) => {}
         Err(error) => return unreadable(error),
     }
-    let processes = record.stewards.iter().chain([&record.head.supervisor]);
-    let fates: Vec<Fate> = processes.map(|process| process.fate()).collect();
+    let fates = fates(&record);
     if fates.contains(&Fate::Alive) {
         return Some(Standing::Alive(Box::new(record.head)));
     }
@@ -154,6 +158,25 @@ fn judge(path: &Path, here: &Host) -> Option<Standing> {
         record,
         _lock: lock,
     })))
+}
+
+/// What became of a run's supervisor and stewards.
+fn fates(record: &Record) -> Vec<Fate> {
+    let processes = record.stewards.iter().chain([&record.head.supervisor]);
+    processes.map(|process| process.fate()).collect()
+}
+
+/// Locks a journal, if whoever holds it lets go within this time.
+fn lock(mut file: File, within: Duration) -> Result<Flock<File>, Errno> {
+    let deadline = Instant::now() + within;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, Errno::EWOULDBLOCK)) if Instant::now() < deadline => file = back,
+            Err((_, error)) => return Err(error),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// For writing: that is what a lock over the network takes.
