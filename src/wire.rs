@@ -211,6 +211,11 @@ pub enum Order {
     Sweep(Vec<DeadRun>),
     /// Nothing is left to do: end.
     Goodbye,
+    /// From a steward to itself, first of all: its supervisor is gone, see to it that everything is
+    /// deleted.
+    Guard(Box<StewardAssignment>),
+    /// From a guard to the process that does it, first of all.
+    Clear(Box<StewardAssignment>),
 }
 
 /// What the steward is responsible for.

@@ -7,9 +7,10 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::kafka::names_at;
 use common::own_kafka::OwnKafka;
 use common::scenarios::{assert_all_received, assert_balanced, over_subscriptions};
-use common::{Broker, Run, count};
+use common::{Broker, PATIENCE, Run, count, wait_for};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -192,7 +193,14 @@ fn a_signal_while_the_broker_stands_still_ends_the_run() {
         run.stderr()
     );
     assert_balanced(&run.result());
+    // Its steward goes on trying.
     kafka.go_on();
+    wait_for("topics and groups gone", PATIENCE, || {
+        names_at(&kafka.address(), &run.id())
+            .is_empty()
+            .then_some(())
+    });
+    run.assert_nothing_left();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! was started in a session of its own and outlives the supervisor: when its pipe ends without a goodbye
 //! it deletes what the run may have created, and looks again until it has stayed absent.
 
+pub mod guard;
 pub mod sweep;
 
 use std::io;
@@ -33,8 +34,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How long it is looked whether there is anything that may not be deleted.
 const REFUSED_FOR: Duration = Duration::from_secs(4);
 
-/// How long an orphan keeps trying where the broker can't be reached.
-const ORPHAN_TRIES: Duration = Duration::from_secs(120);
+/// Whether the run may have created something that is not deleted yet.
+type Created = Arc<AtomicBool>;
 
 /// How long a run waits for what dead ones have left to be deleted: by then the broker has
 /// missed their members.
@@ -56,11 +57,20 @@ pub fn run() -> anyhow::Result<()> {
     }
     let assignment = match read_frame(io::stdin().lock()).context("no order came")? {
         Some(Order::Connect(assignment)) => *assignment,
+        Some(Order::Guard(assignment)) => {
+            guard::guard(&assignment);
+            return Ok(());
+        }
+        Some(Order::Clear(assignment)) => {
+            let cleared = guard::clear(*assignment);
+            // The client library's threads are not waited for.
+            exit_now(i32::from(cleared.is_err()))
+        }
         Some(Order::Goodbye) | None => return Ok(()),
         Some(other) => bail!("expected whom to administer, not {other:?}"),
     };
     let created = Arc::new(AtomicBool::new(assignment.created));
-    let orders = listen(Traces::of(&assignment), created.clone())?;
+    let orders = listen(assignment.clone(), created.clone())?;
     let System::Kafka(config) = &assignment.driver.system;
     let served = KafkaDriver::from_config(config)
         .and_then(|driver| Ok((driver.admin()?, driver)))
@@ -83,7 +93,7 @@ pub fn run() -> anyhow::Result<()> {
 
 /// Reads orders in a thread of its own, so that the end of the pipe is noticed at once: where
 /// nothing was created there is nothing to do, whatever the broker is keeping us waiting for.
-fn listen(traces: Traces, created: Arc<AtomicBool>) -> anyhow::Result<Receiver<Order>> {
+fn listen(assignment: StewardAssignment, created: Created) -> anyhow::Result<Receiver<Order>> {
     let (sender, orders) = channel();
     thread("orders", move || {
         while let Ok(Some(order)) = read_frame::<Order>(io::stdin().lock()) {
@@ -96,10 +106,16 @@ fn listen(traces: Traces, created: Arc<AtomicBool>) -> anyhow::Result<Receiver<O
                 return;
             }
         }
+        // The supervisor is gone without a goodbye: nobody else will clean up.
+        let traces = Traces::of(&assignment);
+        traces.remove_directory();
         if !created.load(Ordering::Acquire) {
-            traces.remove_directory();
             traces.remove_journal();
             exit_now(0);
+        }
+        if !assignment.driver.embedded {
+            // Where that can't be, this process goes on as it is.
+            let _ = guard::become_one(&assignment);
         }
     })?;
     Ok(orders)
@@ -140,7 +156,7 @@ struct Steward<D: Driver> {
     assignment: StewardAssignment,
     driver: D,
     admin: D::Admin,
-    created: Arc<AtomicBool>,
+    created: Created,
 }
 
 impl<D: Driver> Steward<D> {
@@ -162,7 +178,9 @@ impl<D: Driver> Steward<D> {
                     continue;
                 }
                 Order::Goodbye => return Ok(()),
-                Order::Connect(_) => bail!("told twice whom to administer"),
+                Order::Connect(_) | Order::Guard(_) | Order::Clear(_) => {
+                    bail!("told twice whom to administer")
+                }
             };
             reply(&answer.unwrap_or_else(|error| Reply::Failed(error.to_string())));
         }
@@ -275,19 +293,17 @@ impl<D: Driver> Steward<D> {
         })
     }
 
-    /// The supervisor is gone without a goodbye: nobody else will clean up.
+    /// The supervisor is gone, and this process could not become its guard.
     fn orphaned(&mut self) {
-        let traces = Traces::of(&self.assignment);
-        traces.remove_directory();
         if self.assignment.driver.embedded {
             return;
         }
         let clean = !self.created.load(Ordering::Acquire)
             || self
-                .clear(self.within(ORPHAN_TRIES))
+                .clear(self.within(guard::TRIES))
                 .is_ok_and(|left| left.is_empty());
         if clean {
-            traces.remove_journal();
+            Traces::of(&self.assignment).remove_journal();
         }
     }
 
