@@ -5,17 +5,38 @@
 
 mod common;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::kafka::names_at;
 use common::own_kafka::OwnKafka;
 use common::scenarios::{assert_all_received, assert_balanced, over_subscriptions};
-use common::{Broker, PATIENCE, Run, count, wait_for};
-use nix::sys::signal::Signal;
+use common::{Broker, PATIENCE, Run, count, processes, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 fn start(kafka: &OwnKafka, changes: &[(&str, &str)]) -> Run {
     Run::start(&Broker::At(kafka.address()), changes, &[])
+}
+
+/// Whether a process was started with this state directory.
+fn is_of(pid: i32, state: &Path) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let ours = format!("XDG_STATE_HOME={}", state.display());
+    environment
+        .split(|&byte| byte == 0)
+        .any(|entry| entry == ours.as_bytes())
+}
+
+/// Topics, groups and processes go, now that the broker answers again.
+fn assert_gone(kafka: &OwnKafka, run: &Run) {
+    wait_for("topics and groups gone", PATIENCE, || {
+        names_at(&kafka.address(), &run.id())
+            .is_empty()
+            .then_some(())
+    });
+    run.assert_nothing_left();
 }
 
 fn reason(result: &Value) -> &str {
@@ -105,6 +126,18 @@ fn a_broker_that_dies_for_good_ends_the_run_and_what_it_has_left_is_cleaned_up_l
     assert_eq!(result["omb"]["status"], "failed");
     assert_balanced(&result);
     assert!(run.stderr().contains("omb clean"), "{}", run.stderr());
+    // Its steward goes on trying, for two minutes; as if they were over:
+    let stewards = || processes(|pid, _, _| is_of(pid, state.path()));
+    wait_for("its guard, and who deletes", PATIENCE, || {
+        (stewards().len() == 2).then_some(())
+    });
+    wait_for("both dead", PATIENCE, || {
+        for (pid, _) in stewards() {
+            // Who deletes dies with the guard, perhaps by now.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        stewards().is_empty().then_some(())
+    });
     kafka.start_again();
     let clean = || {
         let output = common::omb()
@@ -127,6 +160,9 @@ fn a_broker_that_dies_before_anybody_is_ready_ends_the_run() {
     kafka.kill();
     run.finish_with(1);
     assert_eq!(run.result()["omb"]["status"], "failed");
+    // Its steward goes on trying.
+    kafka.start_again();
+    assert_gone(&kafka, &run);
 }
 
 #[test]

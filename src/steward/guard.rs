@@ -5,9 +5,10 @@
 //! delete groups fails because the broker stood still
 //! (<https://github.com/confluentinc/librdkafka/issues/4605>). Then the next process tries.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -46,9 +47,38 @@ fn steward(order: &Order) -> io::Result<Command> {
 /// doing. Returns only where that can't be.
 pub fn become_one(assignment: &StewardAssignment) -> io::Error {
     match steward(&Order::Guard(Box::new(assignment.clone()))) {
-        Ok(mut command) => command.exec(),
+        Ok(mut command) => {
+            // The client library's descriptors would come along.
+            let kept = keep_only(assignment.journal.as_deref());
+            kept.err().unwrap_or_else(|| command.exec())
+        }
         Err(error) => error,
     }
+}
+
+/// Has all descriptors closed when this process becomes another program, but for the standard ones
+/// and the one with the journal's lock.
+fn keep_only(journal: Option<&Path>) -> io::Result<()> {
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        let is_journal = journal.is_some_and(|journal| {
+            let target = fs::read_link(&path).unwrap_or_default();
+            // The file may have been removed.
+            target
+                .to_string_lossy()
+                .starts_with(&*journal.to_string_lossy())
+        });
+        if let Some(number @ 3..) = number
+            && !is_journal
+        {
+            // SAFETY: changes a flag of a descriptor of this process; no memory is involved.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
 }
 
 /// Has everything deleted, however often who does it dies.
