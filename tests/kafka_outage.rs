@@ -5,28 +5,18 @@
 
 mod common;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::kafka::names_at;
 use common::own_kafka::OwnKafka;
 use common::scenarios::{assert_all_received, assert_balanced, over_subscriptions};
-use common::{Broker, PATIENCE, Run, count, processes, wait_for};
+use common::{Broker, PATIENCE, Run, count, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
 fn start(kafka: &OwnKafka, changes: &[(&str, &str)]) -> Run {
     Run::start(&Broker::At(kafka.address()), changes, &[])
-}
-
-/// Whether a process was started with this state directory.
-fn is_of(pid: i32, state: &Path) -> bool {
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let ours = format!("XDG_STATE_HOME={}", state.display());
-    environment
-        .split(|&byte| byte == 0)
-        .any(|entry| entry == ours.as_bytes())
 }
 
 /// Topics, groups and processes go, now that the broker answers again.
@@ -127,16 +117,15 @@ fn a_broker_that_dies_for_good_ends_the_run_and_what_it_has_left_is_cleaned_up_l
     assert_balanced(&result);
     assert!(run.stderr().contains("omb clean"), "{}", run.stderr());
     // Its steward goes on trying, for two minutes; as if they were over:
-    let stewards = || processes(|pid, _, _| is_of(pid, state.path()));
     wait_for("its guard, and who deletes", PATIENCE, || {
-        (stewards().len() == 2).then_some(())
+        (run.processes().len() == 2).then_some(())
     });
     wait_for("both dead", PATIENCE, || {
-        for (pid, _) in stewards() {
+        for (pid, _) in run.processes() {
             // Who deletes dies with the guard, perhaps by now.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        stewards().is_empty().then_some(())
+        run.processes().is_empty().then_some(())
     });
     kafka.start_again();
     let clean = || {
@@ -231,12 +220,7 @@ fn a_signal_while_the_broker_stands_still_ends_the_run() {
     assert_balanced(&run.result());
     // Its steward goes on trying.
     kafka.go_on();
-    wait_for("topics and groups gone", PATIENCE, || {
-        names_at(&kafka.address(), &run.id())
-            .is_empty()
-            .then_some(())
-    });
-    run.assert_nothing_left();
+    assert_gone(&kafka, &run);
 }
 
 #[test]

@@ -42,6 +42,9 @@ macro_rules! on {
 /// Longer than anything a test waits for takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The variable by which the processes of one run are told from all others.
+const MARK: &str = "OMB_TEST_RUN";
+
 /// Which broker a scenario runs against.
 #[derive(Clone, Debug)]
 pub enum Broker {
@@ -159,6 +162,7 @@ impl Run {
         command
             .current_dir(directory.path())
             .env("XDG_STATE_HOME", directory.path().join("state"))
+            .env(MARK, directory.path())
             .arg("run")
             .args(broker.args())
             .arg(workload);
@@ -291,7 +295,20 @@ impl Run {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Fails if a process of this run, or its socket's directory, is still there.
+    /// All living processes of this run, its steward and whatever that has become among them.
+    pub fn processes(&self) -> Vec<(i32, Vec<String>)> {
+        let mark = format!("{MARK}={}", self.directory.path().display());
+        let is_mine = |pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment
+                .split(|&byte| byte == 0)
+                .any(|entry| entry == mark.as_bytes())
+        };
+        processes(|pid, _, _| is_mine(pid))
+    }
+
+    /// Fails if a process of this run, or its socket's directory, stays. Its steward may be
+    /// cleaning up yet, and needs the broker for that.
     pub fn assert_nothing_left(&self) {
         let id = self.id();
         let directory = PathBuf::from(format!("/tmp/omb-{id}"));
@@ -305,6 +322,9 @@ impl Run {
             Duration::from_secs(15),
             || (!directory.exists()).then_some(()),
         );
+        wait_for("its steward gone", PATIENCE, || {
+            self.processes().is_empty().then_some(())
+        });
     }
 }
 
