@@ -193,7 +193,12 @@ impl fmt::Display for Settled {
             "time      {} warm-up, {} measured",
             show_duration(w.warmup),
             show_duration(w.duration)
-        )
+        )?;
+        if !w.thresholds.is_empty() {
+            let thresholds: Vec<String> = w.thresholds.iter().map(ToString::to_string).collect();
+            writeln!(f, "bounds    {}", thresholds.join(", "))?;
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use super::faults::{Fault, parse_fault};
 use super::fields::{Fields, Wrong, flag, number, text, whole};
 use super::load::Overrides;
 use super::units::{check_rate, parse_duration, parse_size, show_duration};
-use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, tree};
+use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, thresholds, tree};
 
 /// Every key of a workload file: OMB's, then ours.
 const KEYS: &[&str] = &[
@@ -42,6 +42,7 @@ const KEYS: &[&str] = &[
     "restart",
     "faults",
     "hangAfter",
+    "thresholds",
 ];
 
 /// The pool of randomised payloads that OMB's own files use.
@@ -144,6 +145,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
     });
     let restart = restart(fields, overrides);
     let faults = faults(fields, overrides, restart, duration);
+    let thresholds = thresholds::file::read(fields, &overrides.thresholds);
     Some(Workload {
         name,
         topics: topics?,
@@ -163,6 +165,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         report_period,
         restart,
         faults,
+        thresholds,
         hang_after,
         drain_deadline,
         ready_deadline,
