@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Check(args) => return cli::check(&args).into(),
         Command::Report(args) => return cli::report(&args).into(),
         Command::Clean(args) => return cli::clean(&args).into(),
+        Command::Schema(args) => return cli::schema(&args).into(),
         Command::Broker(args) => return cli::broker(&args).into(),
         Command::Producer(child) => client::role::run(&seat(Role::Producer, child)),
         Command::Consumer(child) => client::role::run(&seat(Role::Consumer, child)),

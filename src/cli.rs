@@ -8,6 +8,7 @@ mod clean;
 mod pidfile;
 mod report;
 mod run;
+mod schema;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use check::{Settled, check, settle};
 pub use clean::{CleanArgs, clean};
 pub use report::report;
 pub use run::run;
+pub use schema::{Described, SchemaArgs, schema};
 
 const EXIT_CODES: &str = "\
 Exit codes (the first that applies):
@@ -85,6 +87,8 @@ pub enum Command {
     /// is listed goes to stdout, everything else to stderr.
     #[command(after_help = format!("{}{EXIT_CODES}", clean::EXAMPLES))]
     Clean(CleanArgs),
+    /// Print the JSON Schema of a file: result, samples, workload or driver.
+    Schema(SchemaArgs),
     /// Run the embedded in-memory broker alone.
     Broker(BrokerArgs),
     /// A producer process, started by a supervisor.

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a reader has to know of a machine to compare figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Host {
     /// Its name.
@@ -29,7 +30,7 @@ pub struct Host {
 }
 
 /// Soft limits of a process; none where there is no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Open files, each connection among them.
@@ -101,7 +102,7 @@ pub struct Processors {
 }
 
 /// What share of a stretch of time the host's processors were busy, from 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Busy {
     /// With anything at all, this run or not.

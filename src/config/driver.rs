@@ -7,8 +7,8 @@ use super::load::Overrides;
 use super::tree::{self, Entry, Line};
 use super::{Driver, KafkaConfig, Origin, Problem, Property, System, properties};
 
-const KAFKA: &str = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
-const KAFKA_KEYS: &[&str] = &[
+pub(super) const KAFKA: &str = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
+pub(super) const KAFKA_KEYS: &[&str] = &[
     "name",
     "driverClass",
     "replicationFactor",

@@ -9,6 +9,7 @@ mod fields;
 mod load;
 mod names;
 mod properties;
+pub mod schema;
 mod thresholds;
 mod tree;
 mod units;

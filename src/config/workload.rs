@@ -13,7 +13,7 @@ use super::units::{check_rate, parse_duration, parse_size, show_duration};
 use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, thresholds, tree};
 
 /// Every key of a workload file: OMB's, then ours.
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "name",
     "topics",
     "partitionsPerTopic",
@@ -44,6 +44,10 @@ const KEYS: &[&str] = &[
     "hangAfter",
     "thresholds",
 ];
+
+/// Those below `restart`.
+pub(super) const RESTART_KEYS: &[&str] =
+    &["consumers", "producers", "maxRestarts", "window", "backoff"];
 
 /// The pool of randomised payloads that OMB's own files use.
 const USUAL_POOL: u32 = 1000;
@@ -371,9 +375,8 @@ pub fn check_hang_after(after: Duration) -> Result<Duration, String> {
 }
 
 fn restart(fields: &mut Fields<'_>, overrides: &Overrides) -> RestartPolicy {
-    const KEYS: &[&str] = &["consumers", "producers", "maxRestarts", "window", "backoff"];
     let mut policy = RestartPolicy::default();
-    if let Some(mut inner) = fields.inner("restart", KEYS) {
+    if let Some(mut inner) = fields.inner("restart", RESTART_KEYS) {
         policy.consumers = inner.or("consumers", policy.consumers, flag);
         policy.producers = inner.or("producers", policy.producers, flag);
         let most = i64::from(policy.max_restarts);

@@ -14,11 +14,13 @@ pub mod rebuild;
 pub mod record;
 pub mod result;
 pub mod samples;
+pub mod schema;
 pub mod terminal;
 pub mod thresholds;
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Driver, Workload};
@@ -30,7 +32,7 @@ use disturbances::Disturbances;
 use provenance::Provenance;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
     /// All phases came to their end.
@@ -104,7 +106,7 @@ pub struct Interval {
 }
 
 /// One child process in one of its lives.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// `producer`, `consumer`, `steward` or `broker`.
@@ -124,7 +126,7 @@ pub struct Process {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When, by the wall clock.
     pub t: String,

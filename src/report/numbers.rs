@@ -1,6 +1,7 @@
 //! How numbers are written: units, rounding, and the text forms that people and OMB's readers
 //! expect.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::stats::summary::Summary;
@@ -35,7 +36,7 @@ pub fn mib(bytes: f64) -> f64 {
 }
 
 /// A latency in milliseconds, as samples and the result's own part have it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Millis {
     avg: f64,
     p50: f64,

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Counters;
 use crate::stats::delta::{LoadPhase, SlotDelta};
@@ -86,13 +87,15 @@ pub struct Turnover {
 }
 
 /// What a result is made of, as far as it is new.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// Counts records, from 1 on: a line that is missing leaves a gap.
     pub number: u64,
     /// What was counted; none before the load is announced.
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub turnover: Option<Turnover>,
     /// Facts of the run that have changed: see [`merge`].
+    #[schemars(with = "Map<String, Value>")]
     pub facts: Value,
 }
 

@@ -53,9 +53,13 @@ impl Serialize for Fields {
 }
 
 /// One of the three latencies that OMB reports.
-struct Reported {
+pub(super) struct Reported {
     /// Of its fields, with a small and with a capital letter.
-    names: [&'static str; 2],
+    pub names: [&'static str; 2],
+    /// For the schema: what it is, its unit, and whether its values (not averages) are whole.
+    pub what: &'static str,
+    pub unit: &'static str,
+    pub is_whole: bool,
     /// A summary's averages, and its other numbers, in the unit of the field.
     average: fn(f64) -> Value,
     value: fn(f64) -> Value,
@@ -67,9 +71,12 @@ fn in_millis(nanos: f64) -> Value {
     json!(millis(nanos))
 }
 
-const REPORTED: [Reported; 3] = [
+pub(super) const REPORTED: [Reported; 3] = [
     Reported {
         names: ["publishLatency", "PublishLatency"],
+        what: "Send to acknowledgement",
+        unit: "ms",
+        is_whole: false,
         average: in_millis,
         value: in_millis,
         summary: |interval| &interval.latencies.publish,
@@ -77,6 +84,9 @@ const REPORTED: [Reported; 3] = [
     },
     Reported {
         names: ["publishDelayLatency", "PublishDelayLatency"],
+        what: "Due to send",
+        unit: "µs",
+        is_whole: true,
         average: |nanos| json!(micros(nanos)),
         value: |nanos| json!(whole_micros(nanos)),
         summary: |interval| &interval.latencies.publish_delay,
@@ -84,6 +94,9 @@ const REPORTED: [Reported; 3] = [
     },
     Reported {
         names: ["endToEndLatency", "EndToEndLatency"],
+        what: "Send to received",
+        unit: "ms",
+        is_whole: false,
         average: in_millis,
         value: in_millis,
         summary: |interval| &interval.latencies.end_to_end,

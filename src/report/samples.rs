@@ -10,15 +10,20 @@
 //! A file that has become large is left, and another part begun: see [`part`]. Every part begins
 //! with the line that says what run it is.
 
+mod line;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+pub(super) use line::Line;
+use line::{Sample, Stamped, UNITS};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::numbers::{Millis, finite, rfc3339};
+use super::numbers::{finite, rfc3339};
 use super::record::{Record, Turnover, difference};
 use super::{Counters, Interval, Run, Status};
 use crate::stats::latencies::LatencySummaries;
@@ -45,7 +50,7 @@ pub fn part(first: &Path, number: u32) -> PathBuf {
 }
 
 /// Producers and consumers alive, and how many there should be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Children {
     /// Alive and connected.
     pub alive: usize,
@@ -73,84 +78,6 @@ pub struct Samples<W> {
 struct Next<W> {
     bytes: u64,
     open: Box<dyn FnMut(u32) -> io::Result<W>>,
-}
-
-#[derive(Serialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
-enum Line<'a> {
-    Run {
-        t: String,
-        version: &'a str,
-        format: u32,
-        part: u32,
-        run_id: &'a Value,
-        workload: &'a Value,
-        driver: &'a Value,
-        broker: &'a str,
-        units: Units,
-        result: &'a str,
-        facts: &'a Value,
-    },
-    Sample(Box<Sample<'a>>),
-    Record(Stamped<'a>),
-    Event {
-        t: String,
-        text: &'a str,
-    },
-    End {
-        t: String,
-        status: &'a str,
-        reason: Option<&'a str>,
-    },
-}
-
-#[derive(Serialize)]
-struct Stamped<'a> {
-    t: String,
-    #[serde(flatten)]
-    record: &'a Record,
-}
-
-/// What the numbers of a sample mean, for who finds the file alone.
-#[derive(Serialize)]
-struct Units {
-    latencies: &'static str,
-    start: &'static str,
-    counters: &'static str,
-}
-
-const UNITS: Units = Units {
-    latencies: "ms",
-    start: "seconds since the measured phase began",
-    counters: "messages or bytes within the sample's seconds",
-};
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Sample<'a> {
-    t: String,
-    start: f64,
-    seconds: f64,
-    phase: &'a str,
-    sent: u64,
-    acknowledged: u64,
-    failed: u64,
-    unknown: u64,
-    received: u64,
-    acknowledged_bytes: u64,
-    received_bytes: u64,
-    backlog: u64,
-    disturbed: bool,
-    publish_latency: Millis,
-    publish_delay_latency: Millis,
-    response_latency: Millis,
-    end_to_end_latency: Millis,
-    end_to_end_response_latency: Millis,
-    children: Children,
 }
 
 impl Samples<File> {

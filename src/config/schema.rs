@@ -1,0 +1,167 @@
+//! JSON Schemas of the workload and the driver file, for editors and for programs that write them.
+//!
+//! They accept what is accepted here, as far as a schema can say it; `schema/tests.rs` holds both
+//! against each other, value by value.
+
+mod keys;
+
+use keys::{DRIVER, Key, Kind, RESTART, WORKLOAD};
+use serde_json::{Map, Value, json};
+
+use super::Measure;
+use super::thresholds::measures;
+
+const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
+
+/// Of a workload file.
+pub fn workload() -> Value {
+    let mut schema = object(WORKLOAD, "Workload of omb: OMB's fields, and more.");
+    let given =
+        |key: &str| json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
+    let [plain, minutes] = ["testDuration", "testDurationMinutes"].map(given);
+    schema["oneOf"] = json!([plain, minutes]);
+    let both = ["warmupDuration", "warmupDurationMinutes"].map(given);
+    schema["not"] = json!({"allOf": both});
+    head(schema, "Workload of omb")
+}
+
+/// Of a driver file.
+pub fn driver() -> Value {
+    let schema = object(
+        DRIVER,
+        "Driver of omb: a messaging system, and how its clients are set.",
+    );
+    head(schema, "Driver of omb")
+}
+
+fn head(mut schema: Value, title: &str) -> Value {
+    schema["$schema"] = DRAFT.into();
+    schema["title"] = title.into();
+    schema
+}
+
+/// A mapping with these keys and no others.
+fn object(keys: &[Key], description: &str) -> Value {
+    let properties: Map<String, Value> = keys
+        .iter()
+        .map(|&(key, required, kind, description)| {
+            let mut schema = value(kind);
+            if !required {
+                // A key without a value counts as absent.
+                schema = json!({"anyOf": [schema, {"type": "null"}]});
+            }
+            schema["description"] = description.into();
+            (key.to_owned(), schema)
+        })
+        .collect();
+    let required = keys.iter().filter(|key| key.1).map(|key| key.0);
+    let mut schema = json!({
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    let required: Vec<&str> = required.collect();
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+/// Numbers may be written as text, and with `_`.
+const WHOLE_TEXT: &str = "^\\s*[+-]?[0-9_]*[0-9][0-9_]*\\s*$";
+const TIME: &str = "([0-9]+\\.?[0-9]*|\\.[0-9]+)(us|µs|ms|s|sec|m|min|h|d)";
+
+fn value(kind: Kind) -> Value {
+    let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
+    match kind {
+        Kind::Text => json!({"type": ["string", "number", "boolean"]}),
+        Kind::Flag => any([
+            json!({"type": "boolean"}),
+            text("^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"),
+        ]),
+        Kind::Whole(least, most) => {
+            let mut number = json!({"type": "integer", "minimum": least});
+            if let Some(most) = most {
+                number["maximum"] = most.into();
+            }
+            any([number, text(WHOLE_TEXT)])
+        }
+        Kind::Share => any([
+            json!({"type": "number", "minimum": 0, "maximum": 1}),
+            text("^\\s*\\+?(0+(\\.[0-9]*)?|\\.[0-9]+|0*1(\\.0*)?)\\s*$"),
+        ]),
+        Kind::Rate => any([
+            json!({"type": "number", "exclusiveMinimum": 0}),
+            text("^\\s*\\+?[0-9_.]*[1-9][0-9_.]*([eE]\\+?[0-9]+)?\\s*$"),
+        ]),
+        Kind::Size => any([
+            json!({"type": "integer", "minimum": 1, "maximum": 1_000_000_000}),
+            text(
+                "^\\s*([0-9_]*[1-9][0-9_]*(\\.0*)?\\s*[bB]?|[0-9_.]*[1-9][0-9_.]*\\s*[kKmMgG][iI]?[bB]?)\\s*$",
+            ),
+        ]),
+        Kind::Time(may_be_zero) => {
+            let time = text(&format!("^\\s*{TIME}(\\s*{TIME})*\\s*$"));
+            if may_be_zero {
+                any([time, json!({"enum": [0, "0"]})])
+            } else {
+                let mut time = time;
+                time["not"] = json!({"pattern": "^[^1-9]*$"});
+                time
+            }
+        }
+        Kind::OneOf(names) => json!({"enum": names}),
+        Kind::Backlog => any([json!({"const": 0}), text("^\\s*[+-]?0+(\\.0*)?\\s*$")]),
+        Kind::Faults => {
+            let times = format!("(at\\s+{TIME}(\\s*,\\s*{TIME})*|every\\s+{TIME})");
+            let whom = "(any|(consumer|producer)(\\s+[0-9]+)?)";
+            let fault = text(&format!(
+                "^\\s*((kill|continue)\\s+{whom}\\s+{times}|stop\\s+{whom}\\s+{times}(\\s+for\\s+{TIME})?)\\s*$"
+            ));
+            any([fault.clone(), json!({"type": "array", "items": fault})])
+        }
+        Kind::Restart => object(RESTART, "Restarts."),
+        Kind::Thresholds => thresholds(),
+    }
+}
+
+fn any<const N: usize>(schemas: [Value; N]) -> Value {
+    json!({"anyOf": schemas.to_vec()})
+}
+
+fn thresholds() -> Value {
+    let mut properties = Map::new();
+    for (name, measure) in measures() {
+        let schema = bound(measure);
+        if let Some(statistic) = name.strip_prefix("endToEnd.") {
+            properties.insert(format!("e2e.{statistic}"), schema.clone());
+        }
+        properties.insert(name, schema);
+    }
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+fn bound(measure: Measure) -> Value {
+    let number = match measure {
+        Measure::Latency(..) | Measure::RecoveryMax => format!("(0|{TIME}(\\s*{TIME})*)"),
+        Measure::PublishRate | Measure::ConsumeRate => "[0-9][0-9_.]*([eE]\\+?[0-9]+)?".to_owned(),
+        Measure::Errors => "[0-9][0-9_.]*\\s*%?".to_owned(),
+        Measure::Count(_) => "[0-9][0-9_]*(\\.0*)?".to_owned(),
+    };
+    let pattern = format!("^\\s*(<=?|>=?|==)\\s*{number}\\s*$");
+    let one = json!({"type": "string", "pattern": pattern});
+    let mut all = any([
+        one.clone(),
+        json!({"type": "array", "minItems": 1, "items": one}),
+    ]);
+    let unit = match measure.unit() {
+        "" => String::new(),
+        unit => format!(" in {unit}"),
+    };
+    all["description"] = format!("A bound{unit}, such as \"{}\".", measure.example()).into();
+    all
+}
+
+#[cfg(test)]
+mod tests;

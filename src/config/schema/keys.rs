@@ -1,0 +1,292 @@
+//! Every key of both files: what its value is, and what it means.
+
+use crate::config::driver::KAFKA;
+
+/// What a value is.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Text,
+    Flag,
+    /// From, to (where it is bounded).
+    Whole(i64, Option<i64>),
+    Share,
+    Rate,
+    Size,
+    /// Whether it may be 0.
+    Time(bool),
+    OneOf(&'static [&'static str]),
+    Backlog,
+    Faults,
+    Restart,
+    Thresholds,
+}
+
+/// A key, whether it has to be there, what its value is, and what it means.
+pub type Key = (&'static str, bool, Kind, &'static str);
+
+const MOST: Option<i64> = Some(i32::MAX as i64);
+
+/// Of a workload file.
+pub const WORKLOAD: &[Key] = &[
+    (
+        "name",
+        false,
+        Kind::Text,
+        "Name in the result. Default: the file's.",
+    ),
+    ("topics", true, Kind::Whole(1, MOST), "Number of topics."),
+    (
+        "partitionsPerTopic",
+        true,
+        Kind::Whole(1, MOST),
+        "Partitions of each topic.",
+    ),
+    (
+        "producersPerTopic",
+        true,
+        Kind::Whole(1, MOST),
+        "Logical producers of each topic.",
+    ),
+    (
+        "subscriptionsPerTopic",
+        true,
+        Kind::Whole(1, MOST),
+        "Subscriptions (consumer groups) of each topic; each gets every message.",
+    ),
+    (
+        "consumerPerSubscription",
+        true,
+        Kind::Whole(1, MOST),
+        "Logical consumers in each subscription of each topic.",
+    ),
+    (
+        "keyDistributor",
+        false,
+        Kind::OneOf(&[
+            "NO_KEY",
+            "KEY_ROUND_ROBIN",
+            "ROUND_ROBIN",
+            "RANDOM_NANO",
+            "RANDOM",
+        ]),
+        "How messages get their keys: none, 10,000 keys in turn, or one of them at random. Default: NO_KEY.",
+    ),
+    (
+        "messageSize",
+        true,
+        Kind::Size,
+        "Bytes of a message, as 1024 or 1KiB.",
+    ),
+    (
+        "useRandomizedPayloads",
+        false,
+        Kind::Flag,
+        "Payloads are made, and not read from payloadFile. Default: false.",
+    ),
+    (
+        "randomBytesRatio",
+        false,
+        Kind::Share,
+        "Share of random bytes in made payloads, from 0 to 1; the rest is zero. Default: 0.",
+    ),
+    (
+        "randomizedPayloadPoolSize",
+        false,
+        Kind::Whole(0, MOST),
+        "How many different payloads are made. Default: 1000.",
+    ),
+    (
+        "payloadFile",
+        false,
+        Kind::Text,
+        "File of exactly messageSize bytes, relative to the working directory; every message has its content. Without it payloads are random.",
+    ),
+    (
+        "seed",
+        false,
+        Kind::Whole(0, None),
+        "What random payloads are made with: the same for the same seed. Default: 0.",
+    ),
+    (
+        "producerRate",
+        true,
+        Kind::Rate,
+        "Messages per second over all producers; 10000000 is flat out.",
+    ),
+    (
+        "consumerBacklogSizeGB",
+        false,
+        Kind::Backlog,
+        "OMB's backlog mode; only 0 is supported.",
+    ),
+    (
+        "backlogDrainRatio",
+        false,
+        Kind::Share,
+        "Of OMB's backlog mode; without effect.",
+    ),
+    (
+        "testDuration",
+        false,
+        Kind::Time(false),
+        "Length of the measured phase, as 30s or 1h30m. This or testDurationMinutes.",
+    ),
+    (
+        "testDurationMinutes",
+        false,
+        Kind::Whole(1, Some(5_270_400)),
+        "Length of the measured phase in minutes. This or testDuration.",
+    ),
+    (
+        "warmupDuration",
+        false,
+        Kind::Time(true),
+        "Time under load before the measured phase, as 10s. Default: 1m.",
+    ),
+    (
+        "warmupDurationMinutes",
+        false,
+        Kind::Whole(0, Some(5_270_400)),
+        "Time under load before the measured phase, in minutes.",
+    ),
+    (
+        "producerProcesses",
+        false,
+        Kind::Whole(1, Some(1024)),
+        "Processes that produce. Default: the number of cores decides.",
+    ),
+    (
+        "consumerProcesses",
+        false,
+        Kind::Whole(1, Some(1024)),
+        "Processes that consume. Default: the number of cores decides.",
+    ),
+    (
+        "reportPeriod",
+        false,
+        Kind::Time(false),
+        "Length of one entry of the result's arrays, at least 200ms. Default: 10s.",
+    ),
+    (
+        "drainDeadline",
+        false,
+        Kind::Time(false),
+        "How long consumers may take to read what is left after the load. Default: 60s.",
+    ),
+    (
+        "readyDeadline",
+        false,
+        Kind::Time(false),
+        "How long clients may take to connect and join. Default: 60s.",
+    ),
+    (
+        "restart",
+        false,
+        Kind::Restart,
+        "Which processes are started again when they die, and how often.",
+    ),
+    (
+        "faults",
+        false,
+        Kind::Faults,
+        "What is done to the run's own processes, as: kill consumer every 10s.",
+    ),
+    (
+        "hangAfter",
+        false,
+        Kind::Time(false),
+        "A process that says nothing for this long is ended, at least 2s. Default: 10s.",
+    ),
+    (
+        "thresholds",
+        false,
+        Kind::Thresholds,
+        "What the run has to reach, as publish.p99: \"<50ms\"; missed, the exit code is 4.",
+    ),
+];
+
+/// Below `restart`.
+pub const RESTART: &[Key] = &[
+    (
+        "consumers",
+        false,
+        Kind::Flag,
+        "Consumer processes are. Default: true.",
+    ),
+    (
+        "producers",
+        false,
+        Kind::Flag,
+        "Producer processes are. Default: false.",
+    ),
+    (
+        "maxRestarts",
+        false,
+        Kind::Whole(0, Some(1_000_000)),
+        "Restarts allowed within the window; one more fails the run. Default: 3.",
+    ),
+    (
+        "window",
+        false,
+        Kind::Time(false),
+        "The window that restarts are counted in. Default: 5m.",
+    ),
+    (
+        "backoff",
+        false,
+        Kind::Time(true),
+        "Pause before a restart; doubles with each life that came to nothing. Default: 250ms.",
+    ),
+];
+
+/// Of a driver file.
+pub const DRIVER: &[Key] = &[
+    (
+        "name",
+        false,
+        Kind::Text,
+        "Name in the result. Default: Kafka.",
+    ),
+    (
+        "driverClass",
+        true,
+        Kind::OneOf(&[KAFKA]),
+        "The messaging system, by OMB's class.",
+    ),
+    (
+        "replicationFactor",
+        false,
+        Kind::Whole(-1, Some(i16::MAX as i64)),
+        "Replicas of the run's topics; -1 is the broker's default, and ours.",
+    ),
+    (
+        "reset",
+        false,
+        Kind::Flag,
+        "OMB's wish to delete topics first; without effect, for each run has topics of its own.",
+    ),
+    (
+        "topicConfig",
+        false,
+        Kind::Text,
+        "Settings of the run's topics: KEY=VALUE lines.",
+    ),
+    (
+        "commonConfig",
+        false,
+        Kind::Text,
+        "Settings of all clients, bootstrap.servers among them: KEY=VALUE lines.",
+    ),
+    (
+        "producerConfig",
+        false,
+        Kind::Text,
+        "Settings of producers: KEY=VALUE lines. Names are librdkafka's; the Java client's are translated.",
+    ),
+    (
+        "consumerConfig",
+        false,
+        Kind::Text,
+        "Settings of consumers: KEY=VALUE lines. Names are librdkafka's; the Java client's are translated.",
+    ),
+];
