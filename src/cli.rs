@@ -16,8 +16,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::broker::Fault as BrokerFault;
 use crate::config::{
-    Fault, Overrides, RestartOverrides, check_hang_after, parse_count, parse_duration, parse_fault,
-    parse_memory, parse_rate, parse_size,
+    Fault, Overrides, RestartOverrides, Threshold, check_hang_after, parse_count, parse_duration,
+    parse_fault, parse_memory, parse_rate, parse_size, parse_threshold,
 };
 
 pub use broker::broker;
@@ -32,7 +32,7 @@ Exit codes (the first that applies):
   1        the run failed; omb clean: not everything could be looked at, or deleted
   128 + n  interrupted by signal n
   3        messages were lost
-  4        a threshold was missed (reserved)
+  4        a threshold was missed
   0        done";
 
 const REPORT_EXIT_CODES: &str = "\
@@ -186,6 +186,11 @@ pub struct Inputs {
     /// "stop producer 0 at 5s for 2s". Repeatable.
     #[arg(long, value_name = "FAULT", value_parser = parse_fault, help_heading = "Processes")]
     pub fault: Vec<Fault>,
+
+    /// What the run has to reach, such as "publish.p99<50ms", "publishRate>=9900" or "lost==0", in
+    /// place of the workload's of the same name; missed, the exit code is 4. Repeatable.
+    #[arg(long, value_name = "NAME<BOUND", value_parser = parse_threshold, help_heading = "Load")]
+    pub threshold: Vec<Threshold>,
 }
 
 /// Which processes are started again.
@@ -222,6 +227,7 @@ impl Inputs {
                 backoff: self.restart_backoff,
             },
             faults: self.fault.clone(),
+            thresholds: self.threshold.clone(),
             hang_after: self.hang_after,
         }
     }

@@ -220,6 +220,10 @@ impl fmt::Display for Settled {
                 show_duration(backlog.deadline)
             )?;
         }
+        if !w.thresholds.is_empty() {
+            let thresholds: Vec<String> = w.thresholds.iter().map(ToString::to_string).collect();
+            writeln!(f, "bounds    {}", thresholds.join(", "))?;
+        }
         Ok(())
     }
 }

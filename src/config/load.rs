@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Driver, Fault, Origin, Problem, Workload, driver, workload};
+use super::{Driver, Fault, Origin, Problem, Threshold, Workload, driver, workload};
 
 /// What the command line says over the files.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,8 @@ pub struct Overrides {
     pub restart: RestartOverrides,
     /// `--fault`: in addition to the file's.
     pub faults: Vec<Fault>,
+    /// `--threshold`: in place of the file's of the same names.
+    pub thresholds: Vec<Threshold>,
     /// `--hang-after`.
     pub hang_after: Option<Duration>,
 }

@@ -10,6 +10,7 @@ mod fields;
 mod load;
 mod names;
 mod properties;
+mod thresholds;
 mod tree;
 mod units;
 mod workload;
@@ -24,6 +25,9 @@ pub use backlog::Backlog;
 pub use faults::{Fault, FaultAction, FaultTarget, FaultTimes, parse_fault};
 pub use load::{Overrides, RestartOverrides, load, load_driver, load_workload, sort_problems};
 pub use names::{file_stem, is_secret, nearest};
+pub use thresholds::{
+    Count, Latency, Measure, Relation, Statistic, Threshold, measures, parse_threshold,
+};
 pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, show_duration};
 pub use workload::check_hang_after;
 
@@ -69,6 +73,9 @@ pub struct Workload {
     pub restart: RestartPolicy,
     /// Faults that the run brings about itself.
     pub faults: Vec<Fault>,
+    /// What the run has to reach.
+    #[serde(default)]
+    pub thresholds: Vec<Threshold>,
     /// A child that has said nothing for this long hangs, and is ended.
     pub hang_after: Duration,
     /// How long consumers may take to read what is left after the load has ended.
@@ -286,6 +293,7 @@ pub mod testing {
             report_period: Duration::from_secs(10),
             restart: RestartPolicy::default(),
             faults: Vec::new(),
+            thresholds: Vec::new(),
             hang_after: Duration::from_secs(10),
             drain_deadline: Duration::from_secs(60),
             ready_deadline: Duration::from_secs(60),

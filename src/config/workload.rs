@@ -11,7 +11,7 @@ use super::faults::{Fault, parse_fault};
 use super::fields::{Fields, Wrong, flag, number, text, whole};
 use super::load::Overrides;
 use super::units::{check_rate, parse_duration, parse_size, show_duration};
-use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, tree};
+use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, thresholds, tree};
 
 /// Every key of a workload file: OMB's, then ours.
 const KEYS: &[&str] = &[
@@ -45,6 +45,7 @@ const KEYS: &[&str] = &[
     "restart",
     "faults",
     "hangAfter",
+    "thresholds",
 ];
 
 /// The pool of randomised payloads that OMB's own files use.
@@ -156,6 +157,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         let bytes_per_second = rate * size as f64 * f64::from(subscriptions);
         backlog::check(fields, backlog_at, backlog, bytes_per_second);
     }
+    let thresholds = thresholds::file::read(fields, &overrides.thresholds);
     Some(Workload {
         name,
         topics: topics?,
@@ -176,6 +178,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         report_period,
         restart,
         faults,
+        thresholds,
         hang_after,
         drain_deadline,
         ready_deadline,

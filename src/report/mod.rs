@@ -16,6 +16,7 @@ pub mod record;
 pub mod result;
 pub mod samples;
 pub mod terminal;
+pub mod thresholds;
 
 use std::borrow::Cow;
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::backlog::BacklogDrain;
 use super::limits::limits;
 use super::numbers::{Millis, finite, java_double, micros, millis, rfc3339, whole_micros};
+use super::thresholds::{Verdict, verdicts};
 use super::{Interval, LedgerReport, Process, Run, examples};
 use crate::stats::examples::{SendExamples, SubscriptionExamples};
 use crate::stats::histogram::Histogram;
@@ -215,6 +216,11 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
     own.put("backlogDrain", drain);
     own.put("outOfRange", out_of_range(run));
     own.put("ledger", ledger(&run.ledger));
+    let thresholds = verdicts(run);
+    own.put(
+        "thresholds",
+        thresholds.iter().map(Verdict::to_json).collect::<Vec<_>>(),
+    );
     own.put("hostLimits", limits(run));
     own.put("hostBusy", serde_json::to_value(run.busy)?);
     own.put("samplesLost", run.samples_lost);

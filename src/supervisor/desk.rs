@@ -19,6 +19,7 @@ use crate::report::hlog::{IntervalLog, LoggedPeriod};
 use crate::report::record::Turnover;
 use crate::report::samples::{Children, Samples};
 use crate::report::terminal::{Banner, LiveContext, Screen, banner, summary};
+use crate::report::thresholds::verdicts;
 use crate::report::{DriverName, Events, Interval, Run};
 
 /// The screen and the files of one run.
@@ -176,6 +177,12 @@ impl Desk {
         if self.screen.is_quiet() && lost > 0 {
             let text = format!("omb: {lost} acknowledged messages were lost: see {destination}");
             self.screen.say(&text);
+        }
+        if self.screen.is_quiet() {
+            for missed in verdicts(run).iter().filter(|verdict| !verdict.met) {
+                let text = format!("omb: threshold missed: {}", missed.in_words());
+                self.screen.say(&text);
+            }
         }
         if begun {
             self.screen.show(&summary(run, Some(&destination)));

@@ -45,6 +45,7 @@ use crate::plan::{Plan, RunId};
 use crate::report::fold::{End, Fold};
 use crate::report::provenance::Provenance;
 use crate::report::record::Turnover;
+use crate::report::thresholds::verdicts;
 use crate::report::{Run, Status};
 use crate::stats::ledger::SubscriptionCounts;
 use crate::wire::{BrokerAssignment, Reply, Role, StewardAssignment};
@@ -99,6 +100,8 @@ pub enum Ended {
     Interrupted(i32),
     /// Acknowledged messages were lost.
     Lost,
+    /// A threshold was missed.
+    Missed,
 }
 
 impl Ended {
@@ -109,6 +112,7 @@ impl Ended {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Lost => 3,
+            Self::Missed => 4,
             Self::Interrupted(signal) => 128_u8.saturating_add(signal as u8),
         }
     }
@@ -346,6 +350,7 @@ impl Supervisor {
             (Status::Failed, _) => Ended::Failed,
             (_, Some(signal)) => Ended::Interrupted(signal),
             _ if lost => Ended::Lost,
+            _ if verdicts(&run).iter().any(|verdict| !verdict.met) => Ended::Missed,
             _ => Ended::Done,
         }
     }

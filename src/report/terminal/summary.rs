@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::config::{Payload, Workload, show_duration};
 use crate::report::limits::limits;
 use crate::report::numbers::{grouped, mib, rate};
+use crate::report::thresholds::verdicts;
 use crate::report::{DriverName, Run, examples};
 use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
@@ -102,6 +103,14 @@ pub fn summary(run: &Run, result: Option<&str>) -> String {
     latencies(&mut text, run);
     books(&mut text, run);
     effort(&mut text, run);
+    for verdict in verdicts(run) {
+        let met = if verdict.met { "met" } else { "MISSED" };
+        line(
+            &mut text,
+            "threshold",
+            &format!("{}, {met}", verdict.in_words()),
+        );
+    }
     for limit in limits(run) {
         line(&mut text, "host", &limit);
     }

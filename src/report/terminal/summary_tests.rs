@@ -94,3 +94,19 @@ fn trouble_is_named_in_the_summary() {
     }
     assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
 }
+
+#[test]
+fn every_threshold_is_in_the_summary_with_what_was_measured() {
+    let mut run = testing::run();
+    run.workload.thresholds = ["publish.max<5ms", "lost==0", "recovery.max<5s"]
+        .map(|text| crate::config::parse_threshold(text).unwrap())
+        .to_vec();
+    let text = summary(&run, None);
+    for line in [
+        "  threshold   publish.max <5ms: 5.100 ms, MISSED",
+        "  threshold   lost ==0: 0, met",
+        "  threshold   recovery.max <5s: nothing disturbed the run, met",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
