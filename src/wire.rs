@@ -21,7 +21,7 @@ use crate::schedule::Schedule;
 use crate::stats::delta::SlotDelta;
 
 /// Changes whenever any type below does.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Longest frame: far above what the largest delta or assignment takes.
 const MAX_FRAME: usize = 64 << 20;
@@ -164,6 +164,8 @@ pub enum ToChild {
     Load(Schedule),
     /// To a producer: no message due at or after this instant is sent.
     EndLoad(Instant),
+    /// To a consumer: stop reading, or go on, keeping the membership of its group.
+    Pause(bool),
     /// To a producer: give up what is in flight.
     Abandon,
     /// Report what is left, leave, end.

@@ -149,21 +149,37 @@ fn what_this_version_does_not_do_is_said_with_what_to_do_instead() {
           messages per second, or 10000000 for flat out"
         ]
     );
-    assert_eq!(
-        workload(
-            "testDuration: 5s",
-            "testDuration: 5s\nconsumerBacklogSizeGB: 100"
-        ),
-        [
-            "w.yaml:10:1: consumerBacklogSizeGB is 100; this version builds no backlog; give 0, or \
-          leave the line out"
-        ]
-    );
     let pulsar = "driverClass: io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver";
     let told = files(WORKLOAD, Some(pulsar)).told();
     assert_eq!(told.len(), 1);
     assert!(told[0].starts_with("d.yaml:1:1: driverClass "), "{told:?}");
     assert!(told[0].contains("this version drives Kafka"), "{told:?}");
+}
+
+#[test]
+fn a_backlog_that_cannot_be_is_told() {
+    let backlog = |line: &str| workload("testDuration: 5s", &format!("testDuration: 5s\n{line}"));
+    assert_eq!(
+        backlog("consumerBacklogSizeGB: lots"),
+        [
+            "w.yaml:10:1: consumerBacklogSizeGB is text \"lots\"; give a number of GiB, such as 1 \
+             or 0.5; 0 builds no backlog"
+        ]
+    );
+    assert_eq!(
+        backlog("consumerBacklogSizeGB: 100"),
+        [
+            "w.yaml:10:1: a backlog of 107374182400 bytes takes 1048576 s to build at this \
+             producerRate, longer than backlogDeadline (1h); give less, or a longer deadline"
+        ]
+    );
+    assert_eq!(
+        backlog("consumerBacklogSizeGB: 1\nconsumerBacklogSize: 1GB\nbacklogDeadline: 1d"),
+        [
+            "w.yaml:10:1: consumerBacklogSizeGB and consumerBacklogSize exclude each other; keep \
+             one of them"
+        ]
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ const BROKER: Broker = Broker::Embedded;
 on! { BROKER =>
     a_run_keeps_its_rate_and_its_books,
     every_subscription_gets_every_small_message,
+    a_backlog_is_built_and_drained,
     a_killed_consumer_comes_back,
     a_consumer_that_keeps_dying_ends_the_run,
     a_killed_producer_ends_the_run,

@@ -118,6 +118,15 @@ fn a_run_that_was_interrupted_or_failed_writes_what_the_schemas_say() {
     assert_files_are_valid(&failed);
 }
 
+#[test]
+fn a_run_with_a_backlog_writes_what_the_schemas_say() {
+    let changes = [("testDuration", "3s"), ("consumerBacklogSize", "200kB")];
+    let mut run = Run::start(&BROKER, &changes, &[]);
+    run.finish_with(0);
+    assert!(run.result()["omb"]["backlogDrain"].is_object());
+    assert_files_are_valid(&run);
+}
+
 /// Every object within a document, by the path to it.
 fn objects(document: &Value, path: String, found: &mut Vec<String>) {
     match document {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{CheckArgs, Inputs};
+use crate::broker;
 use crate::config::{
     self, Driver, Fault, FaultTarget, KeyDistributor, Origin, Payload, Problem, System, Workload,
     show_duration,
@@ -52,6 +53,7 @@ pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
             };
             let mut problems = settled.faults_at_nobody(inputs);
             problems.extend(settled.too_large(inputs));
+            problems.extend(settled.backlog_too_large(inputs));
             if problems.is_empty() {
                 Ok(settled)
             } else {
@@ -107,6 +109,21 @@ impl Settled {
              max.message.bytes in topicConfig"
         );
         Some(Problem { origin, message })
+    }
+
+    /// The embedded broker keeps what consumers have not read in memory.
+    fn backlog_too_large(&self, inputs: &Inputs) -> Option<Problem> {
+        let wanted = self.workload.backlog.filter(|_| self.driver.embedded)?;
+        let held = wanted.bytes / u64::from(self.workload.subscriptions_per_topic);
+        let memory = broker::Options::default().memory;
+        // Batches have more to them than payloads.
+        (held > memory / 10 * 9).then(|| Problem {
+            origin: inputs.workload_file(),
+            message: format!(
+                "a backlog of {held} bytes a subscription is more than the embedded broker's \
+                 memory ({memory}) holds; ask for less, or give a broker by -b or -d"
+            ),
+        })
     }
 
     /// Faults that name a child which this run will not have.
@@ -194,6 +211,15 @@ impl fmt::Display for Settled {
             show_duration(w.warmup),
             show_duration(w.duration)
         )?;
+        if let Some(backlog) = w.backlog {
+            writeln!(
+                f,
+                "backlog   {:.3} GiB, {:.0} % of it drained within {}",
+                backlog.bytes as f64 / (1_u64 << 30) as f64,
+                backlog.drain_ratio * 100.0,
+                show_duration(backlog.deadline)
+            )?;
+        }
         if !w.thresholds.is_empty() {
             let thresholds: Vec<String> = w.thresholds.iter().map(ToString::to_string).collect();
             writeln!(f, "bounds    {}", thresholds.join(", "))?;

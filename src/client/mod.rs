@@ -30,6 +30,8 @@ pub enum Command {
     Load(Schedule),
     /// Send nothing that is due at or after this instant.
     EndLoad(Instant),
+    /// Stop reading, or go on.
+    Pause(bool),
     /// Give up what is in flight.
     Abandon,
     /// All deltas up to this one have reached the supervisor.

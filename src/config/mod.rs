@@ -3,6 +3,7 @@
 //! Everything wrong with them is found here, all at once, before the first connection. The types
 //! below are complete and valid: no other room checks them again.
 
+mod backlog;
 mod driver;
 mod faults;
 mod fields;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use backlog::Backlog;
 pub use faults::{Fault, FaultAction, FaultTarget, FaultTimes, parse_fault};
 pub use load::{Overrides, RestartOverrides, load, load_driver, load_workload, sort_problems};
 pub use names::{file_stem, is_secret, nearest};
@@ -58,8 +60,10 @@ pub struct Workload {
     pub rate: f64,
     /// Time under load before the measured phase.
     pub warmup: Duration,
-    /// Length of the measured phase.
+    /// Length of the measured phase; with a backlog, its least length.
     pub duration: Duration,
+    /// What consumers let build up before they read it.
+    pub backlog: Option<Backlog>,
     /// Producer processes; `None`: the plan decides by the number of cores.
     pub producer_processes: Option<u32>,
     /// Consumer processes; `None`: the plan decides by the number of cores.
@@ -284,6 +288,7 @@ pub mod testing {
             rate: 1_000.0,
             warmup: Duration::from_secs(2),
             duration: Duration::from_secs(10),
+            backlog: None,
             producer_processes: None,
             consumer_processes: None,
             report_period: Duration::from_secs(10),

@@ -20,8 +20,11 @@ pub fn workload() -> Value {
         |key: &str| json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
     let [plain, minutes] = ["testDuration", "testDurationMinutes"].map(given);
     schema["oneOf"] = json!([plain, minutes]);
-    let both = ["warmupDuration", "warmupDurationMinutes"].map(given);
-    schema["not"] = json!({"allOf": both});
+    let both = |keys: [&str; 2]| json!({"allOf": keys.map(given)});
+    schema["not"] = any([
+        both(["warmupDuration", "warmupDurationMinutes"]),
+        both(["consumerBacklogSize", "consumerBacklogSizeGB"]),
+    ]);
     head(schema, "Workload of omb")
 }
 
@@ -70,6 +73,8 @@ fn object(keys: &[Key], description: &str) -> Value {
 
 /// Numbers may be written as text, and with `_`.
 const WHOLE_TEXT: &str = "^\\s*[+-]?[0-9_]*[0-9][0-9_]*\\s*$";
+const SIZE: &str =
+    "^\\s*([0-9_]*[1-9][0-9_]*(\\.0*)?\\s*[bB]?|[0-9_.]*[1-9][0-9_.]*\\s*[kKmMgG][iI]?[bB]?)\\s*$";
 const TIME: &str = "([0-9]+\\.?[0-9]*|\\.[0-9]+)(us|µs|ms|s|sec|m|min|h|d)";
 
 fn value(kind: Kind) -> Value {
@@ -97,9 +102,7 @@ fn value(kind: Kind) -> Value {
         ]),
         Kind::Size => any([
             json!({"type": "integer", "minimum": 1, "maximum": 1_000_000_000}),
-            text(
-                "^\\s*([0-9_]*[1-9][0-9_]*(\\.0*)?\\s*[bB]?|[0-9_.]*[1-9][0-9_.]*\\s*[kKmMgG][iI]?[bB]?)\\s*$",
-            ),
+            text(SIZE),
         ]),
         Kind::Time(may_be_zero) => {
             let time = text(&format!("^\\s*{TIME}(\\s*{TIME})*\\s*$"));
@@ -112,7 +115,15 @@ fn value(kind: Kind) -> Value {
             }
         }
         Kind::OneOf(names) => json!({"enum": names}),
-        Kind::Backlog => any([json!({"const": 0}), text("^\\s*[+-]?0+(\\.0*)?\\s*$")]),
+        Kind::Gigabytes => any([
+            json!({"type": "number", "minimum": 0, "maximum": 1e6}),
+            text("^\\s*\\+?([0-9_]*[0-9][0-9_]*\\.?[0-9]*|\\.[0-9]+)\\s*$"),
+        ]),
+        Kind::Memory => any([
+            json!({"type": "integer", "minimum": 0, "maximum": 9_000_000_000_000_000_i64}),
+            text(SIZE),
+            text("^\\s*[+-]?0+(\\.0*)?\\s*$"),
+        ]),
         Kind::Faults => {
             let times = format!("(at\\s+{TIME}(\\s*,\\s*{TIME})*|every\\s+{TIME})");
             let whom = "(any|(consumer|producer)(\\s+[0-9]+)?)";

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
+use super::backlog;
 use super::faults::{Fault, parse_fault};
 use super::fields::{Fields, Wrong, flag, number, text, whole};
 use super::load::Overrides;
@@ -29,7 +30,9 @@ pub(super) const KEYS: &[&str] = &[
     "consumerPerSubscription",
     "producerRate",
     "consumerBacklogSizeGB",
+    "consumerBacklogSize",
     "backlogDrainRatio",
+    "backlogDeadline",
     "testDurationMinutes",
     "warmupDurationMinutes",
     "testDuration",
@@ -131,7 +134,10 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         .ok()
         .flatten()
         .unwrap_or(Duration::from_secs(60));
-    backlog(fields);
+    let backlog_at = fields
+        .place("consumerBacklogSizeGB")
+        .or_else(|| fields.place("consumerBacklogSize"));
+    let backlog = backlog::backlog(fields);
     let producer_processes = processes(fields, "producerProcesses", overrides.producer_processes);
     let consumer_processes = processes(fields, "consumerProcesses", overrides.consumer_processes);
     let report_period = fields.or("reportPeriod", Duration::from_secs(10), |value| {
@@ -149,6 +155,12 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
     });
     let restart = restart(fields, overrides);
     let faults = faults(fields, overrides, restart, duration);
+    if let (Some(backlog), Some(rate), Some(size), Some(subscriptions)) =
+        (backlog, rate, message_size, subscriptions)
+    {
+        let bytes_per_second = rate * size as f64 * f64::from(subscriptions);
+        backlog::check(fields, backlog_at, backlog, bytes_per_second);
+    }
     let thresholds = thresholds::file::read(fields, &overrides.thresholds);
     Some(Workload {
         name,
@@ -164,6 +176,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         rate: rate?,
         warmup,
         duration: duration?,
+        backlog,
         producer_processes,
         consumer_processes,
         report_period,
@@ -229,7 +242,7 @@ fn duration(value: &Value) -> Result<Duration, String> {
     parse_duration(&text(value).unwrap_or_default())
 }
 
-fn positive(value: &Value) -> Result<Duration, String> {
+pub(super) fn positive(value: &Value) -> Result<Duration, String> {
     match duration(value)? {
         Duration::ZERO => Err("give more than 0, such as 30s".to_owned()),
         duration => Ok(duration),
@@ -260,19 +273,7 @@ fn duration_of(
     Ok(plain.or(minutes.map(|minutes| Duration::from_secs(minutes as u64 * 60))))
 }
 
-fn backlog(fields: &mut Fields<'_>) {
-    fields.or("consumerBacklogSizeGB", 0.0, |value| match number(value) {
-        Some(0.0) => Ok(0.0),
-        Some(size) if size > 0.0 => {
-            Err("this version builds no backlog; give 0, or leave the line out".to_owned())
-        }
-        _ => Err("give 0, or leave the line out".to_owned()),
-    });
-    // Without a backlog it has no effect, but a wrong one is a mistake all the same.
-    fields.or("backlogDrainRatio", 1.0, ratio);
-}
-
-fn ratio(value: &Value) -> Result<f64, String> {
+pub(super) fn ratio(value: &Value) -> Result<f64, String> {
     number(value)
         .filter(|ratio| (0.0..=1.0).contains(ratio))
         .ok_or_else(|| "give a share from 0 to 1, such as 0.5".to_owned())

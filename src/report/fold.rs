@@ -31,7 +31,7 @@ impl Cuts {
     /// As the workload has them.
     pub fn new(workload: &Workload) -> Self {
         let period = (workload.report_period.as_nanos() / SLOT.as_nanos()).max(1) as i64;
-        Self::of_length(workload.duration, period)
+        Self::of_length(workload.longest(), period)
     }
 
     fn of_length(length: Duration, period: i64) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! The types here are what the supervisor hands over; each writer turns them into its own form.
 
+pub mod backlog;
 pub mod disturbances;
 mod examples;
 pub mod file;
@@ -28,6 +29,7 @@ use crate::host::Busy;
 use crate::stats::examples::{SendExamples, SubscriptionExamples};
 use crate::stats::latencies::{Latencies, LatencySummaries};
 use crate::stats::ledger::SubscriptionCounts;
+use backlog::BacklogDrain;
 use disturbances::Disturbances;
 use provenance::Provenance;
 
@@ -210,6 +212,8 @@ pub struct Run {
     pub undisturbed: Option<LatencySummaries>,
     /// Deaths, stops and pauses while there was load, and how the run recovered.
     pub disturbances: Disturbances,
+    /// How the backlog that the workload asks for was built and drained.
+    pub backlog_drain: Option<BacklogDrain>,
     /// Every process, in the order of their starts.
     pub processes: Vec<Process>,
     /// Restarts of children.

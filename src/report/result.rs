@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::{Value, json};
 
+use super::backlog::BacklogDrain;
 use super::limits::limits;
 use super::numbers::{Millis, finite, java_double, micros, millis, rfc3339, whole_micros};
 use super::thresholds::{Verdict, verdicts};
@@ -224,6 +225,8 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
     own.put("disturbances", run.disturbances.to_json()?);
     let periods = run.periods.iter().map(|period| period.disturbed);
     own.put("disturbedPeriods", periods.collect::<Vec<_>>());
+    let drain = run.backlog_drain.as_ref().map(BacklogDrain::to_json);
+    own.put("backlogDrain", drain);
     own.put("outOfRange", out_of_range(run));
     own.put("ledger", ledger(&run.ledger));
     let thresholds = verdicts(run);

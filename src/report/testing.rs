@@ -52,6 +52,7 @@ pub fn run() -> Run {
         latencies: histograms.clone(),
         undisturbed: None,
         disturbances: Disturbances::default(),
+        backlog_drain: None,
         processes: vec![Process {
             role: "producer".into(),
             id: 0,

@@ -33,6 +33,7 @@ impl Supervisor {
             latencies: Latencies::default(),
             undisturbed: None,
             disturbances: self.machine.disturbances(),
+            backlog_drain: self.machine.backlog(),
             cpu_seconds: processes.iter().map(|p| p.cpu_seconds).sum::<f64>() + own_cpu_seconds(),
             processes,
             restarts: self.machine.restarts(),

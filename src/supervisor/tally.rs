@@ -35,6 +35,8 @@ pub struct Tally {
     pub load: LoadCounts,
     /// Receptions that acknowledgements lead to, less those that happened.
     pub outstanding: i64,
+    /// Receptions so far, each message once per subscription.
+    pub received: u64,
     /// When something disturbed the run.
     pub windows: Windows,
     /// Errors of producers, each with how often it came.
@@ -57,6 +59,7 @@ impl Tally {
             periods: None,
             load: LoadCounts::default(),
             outstanding: 0,
+            received: 0,
             windows: Windows::default(),
             errors: BTreeMap::new(),
         }
@@ -89,7 +92,9 @@ impl Tally {
             new[0] += of_client.0[0];
             new[1] += of_client.0[1];
         }
-        self.outstanding += expected as i64 - new.iter().sum::<u64>() as i64;
+        let received: u64 = new.iter().sum();
+        self.received += received;
+        self.outstanding += expected as i64 - received as i64;
         if let Some(periods) = &mut self.periods {
             periods.add(delta, expected, new, self.windows.cover(delta.slot));
         }

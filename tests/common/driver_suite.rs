@@ -29,6 +29,7 @@ macro_rules! driver_suite {
             consume: a_consumer_paused_before_it_joined_gets_nothing,
             consume: a_group_starts_where_it_was_told_to,
             members: partitions_move_with_their_positions,
+            members: who_goes_on_between_two_assignments_is_not_left_paused,
             members: who_leaves_is_continued_at_once,
             members: who_vanishes_is_continued_from_its_commits,
             administer: a_topic_that_exists_is_named,

@@ -1,6 +1,7 @@
 //! What has to hold on every broker.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::{Broker, Run, count, kafka, processes};
@@ -173,12 +174,42 @@ pub fn every_subscription_gets_every_small_message(broker: &Broker) {
 }
 
 /// A consumer that is killed comes back; what it read and had not committed is read again.
+/// The load goes on while consumers stand still, and while they catch up.
+pub fn a_backlog_is_built_and_drained(broker: &Broker) {
+    let changes = [
+        ("producerRate", "10000"),
+        ("subscriptionsPerTopic", "2"),
+        ("consumerBacklogSize", "8MB"),
+        ("backlogDrainRatio", "0.9"),
+        ("warmupDuration", "1s"),
+        ("testDuration", "1s"),
+    ];
+    let mut run = Run::start(broker, &changes, &[]);
+    // One that starts anew meanwhile stands still, too.
+    run.wait_for_stderr("consumers stand still");
+    kill(Pid::from_raw(run.child("consumer")), Signal::SIGKILL).unwrap();
+    run.finish_with(0);
+    let result = run.result();
+    assert_all_received(&result, 2);
+    let drain = &result["omb"]["backlogDrain"];
+    assert_eq!(count(&drain["requested"]), 40_000);
+    assert_eq!(count(&drain["level"]), 10_000, "{drain}");
+    assert!(count(&drain["messages"]) >= 40_000, "{drain}");
+    // 20,000 messages a second for the two subscriptions, and what the killed one had not read.
+    let built = drain["builtSeconds"].as_f64().unwrap();
+    assert!((1.0..10.0).contains(&built), "{drain}");
+    assert!(drain["drainedSeconds"].as_f64().unwrap() > 0.0, "{drain}");
+    assert!(drain["drainRate"].as_f64().unwrap() > 20_000.0, "{drain}");
+    assert!(result["omb"]["measuredSeconds"].as_f64().unwrap() > built);
+    assert_nothing_left(&run, broker);
+}
+
 pub fn a_killed_consumer_comes_back(broker: &Broker) {
     let changes = [("testDuration", "8s"), ("reportPeriod", "2s")];
     let mut run = Run::start(broker, &changes, &[]);
     run.wait_for_measure();
     let victim = run.child("consumer");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
     run.finish_with(0);
     let result = run.result();
     assert_all_received(&result, 1);
@@ -218,13 +249,13 @@ pub fn a_consumer_that_keeps_dying_ends_the_run(broker: &Broker) {
     let mut run = Run::start(broker, &changes, &[]);
     run.wait_for_measure();
     let first = run.child("consumer");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
     let second = super::wait_for("its next life", super::PATIENCE, || {
         run.children()
             .into_iter()
             .find(|(pid, role, _)| role == "consumer" && *pid != first)
     });
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(second.0), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(second.0), Signal::SIGKILL).unwrap();
     run.finish_with(1);
     let result = run.result();
     assert_eq!(result["omb"]["status"], "failed");
@@ -241,8 +272,8 @@ pub fn a_consumer_that_keeps_dying_ends_the_run(broker: &Broker) {
 pub fn a_killed_producer_ends_the_run(broker: &Broker) {
     let mut run = Run::start(broker, &[("testDuration", "1m")], &[]);
     run.wait_for_measure();
-    let victim = nix::unistd::Pid::from_raw(run.child("producer"));
-    nix::sys::signal::kill(victim, Signal::SIGKILL).unwrap();
+    let victim = Pid::from_raw(run.child("producer"));
+    kill(victim, Signal::SIGKILL).unwrap();
     run.finish_with(1);
     let result = run.result();
     assert_eq!(result["omb"]["status"], "failed");

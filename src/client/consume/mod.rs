@@ -41,6 +41,7 @@ impl<C: Consumer> ConsumeLoop<C> {
                     Command::Load(schedule) => self.books.start(schedule.grid, Instant::now()),
                     Command::Written(cut) => self.commit(cut),
                     Command::Finish(within) => return self.finish(within),
+                    Command::Pause(paused) => self.pause(paused),
                     Command::Probe | Command::EndLoad(_) | Command::Abandon => {}
                 }
             }
@@ -68,6 +69,12 @@ impl<C: Consumer> ConsumeLoop<C> {
                 .min(idle_look)
                 .min(now + Duration::from_secs(1));
             self.consumer.poll(until, &mut self.books);
+        }
+    }
+
+    fn pause(&mut self, paused: bool) {
+        if let Err(error) = self.consumer.pause(paused) {
+            self.books.say(FromClient::Failed(error.to_string()));
         }
     }
 

@@ -87,7 +87,7 @@ impl<P: Producer> ProduceLoop<P> {
                     Command::Load(schedule) => self.load(&schedule),
                     Command::EndLoad(at) => self.paces.iter_mut().for_each(|p| p.cut_short(at)),
                     Command::Abandon => self.producer.abandon(),
-                    Command::Written(_) => {}
+                    Command::Written(_) | Command::Pause(_) => {}
                     Command::Finish(_) => return self.finish(),
                 }
             }

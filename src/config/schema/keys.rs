@@ -15,7 +15,10 @@ pub enum Kind {
     /// Whether it may be 0.
     Time(bool),
     OneOf(&'static [&'static str]),
-    Backlog,
+    /// 0 or more GiB.
+    Gigabytes,
+    /// Bytes, or 0.
+    Memory,
     Faults,
     Restart,
     Thresholds,
@@ -116,14 +119,28 @@ pub const WORKLOAD: &[Key] = &[
     (
         "consumerBacklogSizeGB",
         false,
-        Kind::Backlog,
-        "OMB's backlog mode; only 0 is supported.",
+        Kind::Gigabytes,
+        "GiB that are to wait before consumers read them; 0 builds no backlog. This or \
+         consumerBacklogSize.",
+    ),
+    (
+        "consumerBacklogSize",
+        false,
+        Kind::Memory,
+        "Bytes that are to wait before consumers read them, as 500MiB. This or \
+         consumerBacklogSizeGB.",
     ),
     (
         "backlogDrainRatio",
         false,
         Kind::Share,
-        "Of OMB's backlog mode; without effect.",
+        "Which part of a backlog has to be read until it counts as drained, from 0 to 1. Default: 1.",
+    ),
+    (
+        "backlogDeadline",
+        false,
+        Kind::Time(false),
+        "How long building and draining a backlog may take together. Default: 1h.",
     ),
     (
         "testDuration",

@@ -167,6 +167,7 @@ fn a_schema_takes_what_the_reader_takes_and_nothing_else() {
                 "payloadFile",
                 "would hold more than",
                 "randomizedPayloadPoolSize is 0;",
+                "longer than backlogDeadline",
             ];
             let beyond = refused
                 .as_ref()
@@ -220,6 +221,7 @@ fn what_is_missing_or_too_much_is_seen() {
         json!({"topcis": 1}),
         json!({"testDurationMinutes": 1}),
         json!({"warmupDuration": "1s", "warmupDurationMinutes": 1}),
+        json!({"consumerBacklogSize": "1kB", "consumerBacklogSizeGB": 0}),
     ] {
         let mut content = base();
         content

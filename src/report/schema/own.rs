@@ -56,6 +56,8 @@ pub(super) struct Own {
     disturbances: Disturbances,
     /// By period: a disturbance is in its figures.
     disturbed_periods: Vec<bool>,
+    /// How a backlog was built and drained; null where none was asked for.
+    backlog_drain: Option<BacklogDrain>,
     /// Values that latencies have no place for.
     out_of_range: PerLatency<OutOfRange>,
     /// The books over all load messages, warm-up included.
@@ -133,6 +135,26 @@ struct Disturbances {
     redelivered: u64,
     /// The first ones.
     list: Vec<Disturbance>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "its schema is all that is wanted")]
+struct BacklogDrain {
+    /// Messages asked for, over all subscriptions.
+    requested: u64,
+    /// It counts as drained when no more than this many are left.
+    level: u64,
+    /// Messages waiting when consumers were let go.
+    messages: u64,
+    /// From the start of the measured phase until it was built; null where it was not.
+    built_seconds: Option<f64>,
+    /// How long it took to drain; null where it was not.
+    drained_seconds: Option<f64>,
+    /// Messages received until it was drained, or until nobody waited any longer.
+    received: u64,
+    /// Messages received a second meanwhile.
+    drain_rate: f64,
 }
 
 #[derive(JsonSchema)]

@@ -297,6 +297,9 @@ fn effort(text: &mut String, run: &Run) {
             &format!("{restarts} of children; see the samples or `omb.processes`"),
         );
     }
+    if let Some(drain) = &run.backlog_drain {
+        line(text, "backlog", &drain.in_words());
+    }
     for (number, words) in run.disturbances.in_words().iter().enumerate() {
         line(text, if number == 0 { "disturbed" } else { "" }, words);
     }

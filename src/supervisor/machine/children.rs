@@ -70,6 +70,9 @@ impl Machine {
                 };
                 self.actions
                     .push(Action::Tell(key, ToChild::Load(schedule)));
+                if key.role == Role::Consumer && self.consumers_paused() {
+                    self.actions.push(Action::Tell(key, ToChild::Pause(true)));
+                }
                 if key.role == Role::Producer {
                     self.settle_unsent(now, key, resume);
                 }

@@ -3,6 +3,7 @@
 //! Phases come in order and each has a deadline, so a run ends in bounded time whatever happens:
 //! connect, create, ready, warm-up, measure, drain, then leave and delete, which clean up.
 
+mod backlog;
 mod children;
 mod deaths;
 mod ending;
@@ -26,6 +27,7 @@ use crate::plan::Plan;
 use crate::report::Status;
 use crate::schedule::Schedule;
 use crate::wire::{BrokerAssignment, Role, StewardAssignment, ToChild};
+use backlog::Building;
 use deaths::Reported;
 use faults::FaultPlan;
 
@@ -156,6 +158,8 @@ pub struct Machine {
     faults: FaultPlan,
     /// What disturbs the load, once there is one.
     observer: Option<Observer>,
+    /// The backlog that is built, once the measured phase has begun.
+    backlog: Option<Building>,
     /// When the last event came.
     last_on: Instant,
     /// Until when the load waits for what dead runs have left to be deleted.
@@ -194,6 +198,7 @@ impl Machine {
             restarts: Restarts::new(brief.workload.restart, u64::from(brief.run)),
             faults: FaultPlan::new(brief.workload.faults.clone(), brief.workload.seed),
             observer: None,
+            backlog: None,
             last_on: Instant::default(),
             sweep_until: None,
             steward_replaced: false,

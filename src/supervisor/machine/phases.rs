@@ -13,7 +13,7 @@ use crate::wire::{Order, Role, ToChild};
 
 /// Reports of what was acknowledged and of what was received don't come at the same time: this much
 /// of the load may be in between.
-const USUAL_BACKLOG: Duration = Duration::from_millis(500);
+pub(super) const USUAL_BACKLOG: Duration = Duration::from_millis(500);
 
 impl Machine {
     pub(super) fn enter(&mut self, now: Instant, phase: Phase) {
@@ -37,10 +37,12 @@ impl Machine {
             Phase::Drain => {
                 self.deadline = now + self.brief.workload.drain_deadline;
                 self.end_faults(now);
+                self.end_backlog(now);
                 self.give_up_producers(now);
             }
             Phase::Leave => {
                 self.end_faults(now);
+                self.end_backlog(now);
                 self.end_recovery(now);
                 self.deadline = now + LEAVE_WITHIN;
                 for role in [Role::Producer, Role::Consumer] {
@@ -64,7 +66,8 @@ impl Machine {
                 }
             }
             Phase::Ended => self.actions.push(Action::End),
-            Phase::Connect | Phase::WarmUp | Phase::Measure => {}
+            Phase::Measure => self.begin_backlog(now),
+            Phase::Connect | Phase::WarmUp => {}
         }
     }
 
@@ -116,6 +119,7 @@ impl Machine {
         self.end_hanging(now);
         self.end_hanging_steward(now);
         self.bring_about_faults(now);
+        self.look_at_backlog(now);
         if self.phase <= Phase::Drain {
             self.show_seconds(now);
         }
@@ -242,7 +246,7 @@ impl Machine {
                 rate,
             });
         }
-        let to = origin + workload.duration;
+        let to = origin + workload.longest();
         segments.push(Segment {
             phase: LoadPhase::Measure,
             from: origin,

@@ -1,5 +1,6 @@
 //! The state machine without processes: what it orders, and that it always ends.
 
+mod backlog;
 mod random;
 mod recovery;
 mod sweeping;

@@ -64,6 +64,26 @@ pub fn partitions_move_with_their_positions<D: Driver>(driver: &D) {
     }
 }
 
+pub fn who_goes_on_between_two_assignments_is_not_left_paused<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 4);
+    let mut first = site.consumer();
+    first.own(4);
+    first.consumer.pause(true).unwrap();
+    let mut second = site.consumer();
+    let deadline = patience();
+    while !first.seen.owned.is_empty() {
+        assert!(Instant::now() < deadline, "nothing is revoked");
+        second.poll(TURN);
+        first.poll(TURN);
+    }
+    first.consumer.pause(false).unwrap();
+    together(&mut first, &mut second, (2, 2), 0);
+    produce(&site, 0..400, 100);
+    together(&mut first, &mut second, (2, 2), 400);
+    first.close();
+    second.close();
+}
+
 pub fn who_leaves_is_continued_at_once<D: Driver>(driver: &D) {
     let site = Site::new(driver, 1, 2);
     produce(&site, 0..100, 100);

@@ -234,6 +234,7 @@ impl RawConsumer {
         // SAFETY: the client is live; the list we are given is ours; no callback runs now.
         unsafe {
             (*self.shared).paused = paused;
+            (*self.shared).was_paused |= paused;
             let error = sys::rd_kafka_assignment(self.client, &raw mut list);
             if error != ErrorCode::RD_KAFKA_RESP_ERR_NO_ERROR {
                 return Err(DriverError(format!("cannot pause: {}", error_text(error))));

@@ -25,6 +25,9 @@ pub(super) struct Shared {
     /// Anything was given or taken in the poll under way.
     pub(super) rebalanced: bool,
     pub(super) paused: bool,
+    /// It was paused at some time: the library may hold partitions paused since then that it was not
+    /// given when it was told to go on.
+    pub(super) was_paused: bool,
     pub(super) fatal: Option<String>,
     /// Who wants to know what happens, while a poll is under way.
     pub(super) events: Option<*mut (dyn ConsumerEvents + 'static)>,
@@ -40,6 +43,7 @@ impl Shared {
             revoked: false,
             rebalanced: false,
             paused: false,
+            was_paused: false,
             fatal: None,
             events: None,
         }
@@ -166,6 +170,8 @@ pub(super) unsafe extern "C" fn on_rebalance(
             note(&mut *shared, "cannot take partitions", assigned);
             if (*shared).paused {
                 sys::rd_kafka_pause_partitions(client, list);
+            } else if (*shared).was_paused {
+                sys::rd_kafka_resume_partitions(client, list);
             }
             return;
         }
