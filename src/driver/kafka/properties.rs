@@ -340,3 +340,6 @@ fn clamped(known: &Known, value: &str, shared: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod document_tests;

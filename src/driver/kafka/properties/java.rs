@@ -36,8 +36,8 @@ pub enum Fate {
     },
     /// It can't be honoured: an error says what to do.
     Refused(&'static str),
-    /// Its value decides.
-    ByValue(fn(&str, Peers<'_>) -> Meaning),
+    /// Its value decides; in words, for the documentation.
+    ByValue(fn(&str, Peers<'_>) -> Meaning, &'static str),
 }
 
 /// Values of the properties that were written beside this one.
@@ -79,8 +79,16 @@ pub const TABLE: &[JavaName] = &[
     aside("metrics.recording.level", METRICS),
     aside("metrics.sample.window.ms", METRICS),
     aside("auto.include.jmx.reporter", METRICS),
-    by_value("receive.buffer.bytes", receive_buffer),
-    by_value("send.buffer.bytes", send_buffer),
+    by_value(
+        "receive.buffer.bytes",
+        receive_buffer,
+        "`socket.receive.buffer.bytes`; -1 becomes 0, the system's default",
+    ),
+    by_value(
+        "send.buffer.bytes",
+        send_buffer,
+        "`socket.send.buffer.bytes`; -1 becomes 0, the system's default",
+    ),
     same("reconnect.backoff.ms"),
     same("reconnect.backoff.max.ms"),
     same("request.timeout.ms"),
@@ -170,7 +178,11 @@ pub const TABLE: &[JavaName] = &[
         "omb decides whether it wants to hear of a partition's end",
     ),
     aside("auto.commit.interval.ms", COMMITS),
-    by_value("auto.offset.reset", offset_reset),
+    by_value(
+        "auto.offset.reset",
+        offset_reset,
+        "the same; `none` becomes `error`; refused: `by_duration`",
+    ),
     renamed("fetch.max.wait.ms", "fetch.wait.max.ms"),
     same("fetch.min.bytes"),
     same("fetch.max.bytes"),
@@ -187,11 +199,19 @@ pub const TABLE: &[JavaName] = &[
     aside("value.deserializer", BYTES),
     lower("isolation.level"),
     lower("group.protocol"),
-    by_value("partition.assignment.strategy", assignors),
+    by_value(
+        "partition.assignment.strategy",
+        assignors,
+        "classes become `range`, `roundrobin`, `cooperative-sticky`; of eager and cooperative ones, the first one's kind is kept; refused: `StickyAssignor`",
+    ),
     // Security.
     lower("security.protocol"),
     aside("security.providers", JVM),
-    by_value("sasl.jaas.config", login),
+    by_value(
+        "sasl.jaas.config",
+        login,
+        "user and password, or client and secret, as `sasl.username`, `sasl.password` or `sasl.oauthbearer.…`; refused: Kerberos",
+    ),
     aside("sasl.client.callback.handler.class", LOGIN),
     aside("sasl.login.callback.handler.class", LOGIN),
     aside("sasl.login.class", LOGIN),
@@ -205,7 +225,11 @@ pub const TABLE: &[JavaName] = &[
     aside("sasl.login.retry.backoff.ms", LOGIN),
     aside("sasl.kerberos.ticket.renew.jitter", LOGIN),
     aside("sasl.kerberos.ticket.renew.window.factor", LOGIN),
-    by_value("ssl.endpoint.identification.algorithm", endpoint_check),
+    by_value(
+        "ssl.endpoint.identification.algorithm",
+        endpoint_check,
+        "the same; empty becomes `none`",
+    ),
     aside(
         "ssl.enabled.protocols",
         "OpenSSL settles the version with the broker",
@@ -222,9 +246,17 @@ pub const TABLE: &[JavaName] = &[
     renamed("ssl.keystore.key", "ssl.key.pem"),
     renamed("ssl.keystore.certificate.chain", "ssl.certificate.pem"),
     renamed("ssl.truststore.certificates", "ssl.ca.pem"),
-    by_value("ssl.keystore.location", keystore),
+    by_value(
+        "ssl.keystore.location",
+        keystore,
+        "the same for PKCS12; PEM files become `ssl.certificate.location` and `ssl.key.location`; refused: Java stores",
+    ),
     aside("ssl.keystore.type", "ssl.keystore.location tells it"),
-    by_value("ssl.truststore.location", truststore),
+    by_value(
+        "ssl.truststore.location",
+        truststore,
+        "`ssl.ca.location` for PEM files; refused: Java stores",
+    ),
     aside(
         "ssl.truststore.password",
         "certificates in PEM form have none",
@@ -268,10 +300,14 @@ const fn refused(name: &'static str, why: &'static str) -> JavaName {
         fate: Fate::Refused(why),
     }
 }
-const fn by_value(name: &'static str, read: fn(&str, Peers<'_>) -> Meaning) -> JavaName {
+const fn by_value(
+    name: &'static str,
+    read: fn(&str, Peers<'_>) -> Meaning,
+    words: &'static str,
+) -> JavaName {
     JavaName {
         name,
-        fate: Fate::ByValue(read),
+        fate: Fate::ByValue(read, words),
     }
 }
 
@@ -304,7 +340,7 @@ pub(super) fn meaning<'a>(key: &'a str, value: &str, peers: Peers<'_>) -> Writte
             Meaning::SetAside((!value.eq_ignore_ascii_case(omb)).then_some(why))
         }
         Fate::Refused(why) => Meaning::Wrong(format!("{key} can't be used: {why}")),
-        Fate::ByValue(read) => read(value, peers),
+        Fate::ByValue(read, _) => read(value, peers),
     })
 }
 
