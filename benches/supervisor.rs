@@ -192,7 +192,7 @@ fn measure(keys: bool, slots: i64) {
     let grid = Grid {
         origin: Instant(1_000_000_000_000),
     };
-    tally.start(grid, Slot(0), &workload);
+    tally.start(grid, Slot(0), Slot(0), &workload);
     let mut random = fastrand::Rng::with_seed(1);
     let mut topics: Vec<Topic> = (0..PAIRS * CLIENTS)
         .map(|number| Topic {
@@ -213,7 +213,9 @@ fn measure(keys: bool, slots: i64) {
             let Some(FromChild::Deltas(deltas)) = heard else {
                 panic!("another frame was written");
             };
-            deltas.iter().for_each(|delta| tally.add(delta));
+            deltas.iter().for_each(|delta| {
+                tally.add(delta);
+            });
             drop(deltas);
             adding += cpu() - decoded;
             decoding += decoded - begun;

@@ -18,7 +18,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::broker::Fault as BrokerFault;
 use crate::config::{
     Fault, Overrides, RestartOverrides, Threshold, check_hang_after, parse_count, parse_duration,
-    parse_fault, parse_memory, parse_rate, parse_size, parse_threshold,
+    parse_fault, parse_memory, parse_objective, parse_rate, parse_size, parse_threshold,
 };
 
 pub use broker::broker;
@@ -136,9 +136,15 @@ pub struct Inputs {
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Topics")]
     pub partitions: Option<u32>,
 
-    /// Messages per second over all producers; 10000000 is flat out.
+    /// Messages per second over all producers; 10000000 is flat out, 0 looks for the highest rate
+    /// that holds.
     #[arg(long, value_name = "N", value_parser = parse_rate, help_heading = "Load")]
     pub rate: Option<f64>,
+
+    /// Look for the highest rate at which this latency holds, such as "e2e.p99<10ms", and run at it.
+    /// Repeatable.
+    #[arg(long, value_name = "LATENCY<BOUND", value_parser = parse_objective, help_heading = "Load")]
+    pub find_rate: Vec<Threshold>,
 
     /// Length of the measured phase, such as 30s or 1h30m.
     #[arg(long, value_name = "TIME", value_parser = parse_positive, help_heading = "Load")]
@@ -213,6 +219,7 @@ impl Inputs {
     pub fn overrides(&self) -> Overrides {
         Overrides {
             rate: self.rate,
+            find_rate: self.find_rate.clone(),
             duration: self.duration,
             warmup: self.warmup,
             message_size: self.message_size,
@@ -420,7 +427,9 @@ mod tests {
     #[test]
     fn wrong_values_end_with_usage_code_2() {
         for args in [
-            &["w.yaml", "--rate", "0"][..],
+            &["w.yaml", "--rate", "-1"][..],
+            &["w.yaml", "--find-rate", "lost==0"],
+            &["w.yaml", "--find-rate", "e2e.p99>1ms"],
             &["w.yaml", "--duration", "0"],
             &["w.yaml", "--topics", "0"],
             &["w.yaml", "-X", "linger.ms"],

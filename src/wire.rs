@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Instant;
 use crate::config::{Driver, KeyDistributor, Payload};
 use crate::driver::{Leftovers, NewTopic, TopicState};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Segment};
 use crate::stats::delta::SlotDelta;
 
 /// Changes whenever any type below does.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Longest frame: far above what the largest delta or assignment takes.
 const MAX_FRAME: usize = 64 << 20;
@@ -164,6 +164,8 @@ pub enum ToChild {
     Load(Schedule),
     /// To a producer: no message due at or after this instant is sent.
     EndLoad(Instant),
+    /// To a producer: what was announced ends at this instant, and these segments follow.
+    Reschedule(Instant, Vec<Segment>),
     /// To a consumer: stop reading, or go on, keeping the membership of its group.
     Pause(bool),
     /// To a producer: give up what is in flight.

@@ -142,18 +142,43 @@ fn a_value_out_of_bounds_is_told_with_the_bounds() {
 
 #[test]
 fn what_this_version_does_not_do_is_said_with_what_to_do_instead() {
-    assert_eq!(
-        workload("100", "0"),
-        [
-            "w.yaml:8:1: producerRate is 0; this version does not search for the highest rate; give \
-          messages per second, or 10000000 for flat out"
-        ]
-    );
     let pulsar = "driverClass: io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver";
     let told = files(WORKLOAD, Some(pulsar)).told();
     assert_eq!(told.len(), 1);
     assert!(told[0].starts_with("d.yaml:1:1: driverClass "), "{told:?}");
     assert!(told[0].contains("this version drives Kafka"), "{told:?}");
+}
+
+#[test]
+fn a_search_for_a_rate_that_cannot_be_is_told_in_whole() {
+    let search =
+        "rateSearch:\n  objective: lost==0\n  start: 0\n  deadline: 0s\n  proof: 1s\n  proofs: 4";
+    assert_eq!(
+        workload("100", &format!("0\n{search}")),
+        [
+            "w.yaml:10:3: objective is text \"lost==0\"; give a latency and the time it has to stay \
+             below, such as e2e.p99<10ms",
+            "w.yaml:11:3: start is 0; give messages per second above 0, such as 20000",
+            "w.yaml:12:3: deadline is text \"0s\"; give more than 0, such as 30s",
+            "w.yaml:13:3: proof is text \"1s\"; give at least 3s",
+            "w.yaml:14:3: unknown key proofs; did you mean proof?",
+        ]
+    );
+    assert_eq!(
+        workload("100", "100\nrateSearch: {proof: 10s}"),
+        [
+            "w.yaml:9:1: rateSearch has no effect beside a producerRate above 0; give producerRate: \
+             0, or leave rateSearch out"
+        ]
+    );
+    assert_eq!(
+        workload("100", "100\nrateControl: {min: 200, step: 100}"),
+        [
+            "w.yaml:9:1: producerRate 100 is not between min (200) and max (10000000) of \
+             rateControl; give one that is",
+            "w.yaml:9:25: step is 100; give percent, such as 10",
+        ]
+    );
 }
 
 #[test]

@@ -194,10 +194,8 @@ impl fmt::Display for Settled {
         )?;
         writeln!(
             f,
-            "load      {} messages/s of {} bytes ({:.1} MB/s), {}, {}",
-            w.rate,
-            w.message_size,
-            w.rate * w.message_size as f64 / 1e6,
+            "load      {}, {}, {}",
+            load(w),
             payload(&w.payload),
             match w.keys {
                 KeyDistributor::None => "no keys",
@@ -211,6 +209,12 @@ impl fmt::Display for Settled {
             show_duration(w.warmup),
             show_duration(w.duration)
         )?;
+        if let Some(search) = &w.search {
+            writeln!(f, "search    {search}")?;
+        }
+        if let Some(control) = &w.control {
+            writeln!(f, "control   {control}")?;
+        }
         if let Some(backlog) = w.backlog {
             writeln!(
                 f,
@@ -234,6 +238,15 @@ fn processes(count: Option<u32>) -> String {
         _ = write!(text, " over {count} processes");
     }
     text
+}
+
+fn load(workload: &Workload) -> String {
+    let (rate, size) = (workload.rate, workload.message_size);
+    if workload.search.is_some() {
+        return format!("messages of {size} bytes at the highest rate that holds");
+    }
+    let megabytes = rate * size as f64 / 1e6;
+    format!("{rate} messages/s of {size} bytes ({megabytes:.1} MB/s)")
 }
 
 fn payload(payload: &Payload) -> String {

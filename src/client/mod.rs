@@ -19,7 +19,7 @@ pub mod stamp;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Segment};
 
 /// What a client thread is told.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub enum Command {
     Load(Schedule),
     /// Send nothing that is due at or after this instant.
     EndLoad(Instant),
+    /// The same, and go on with these segments.
+    Reschedule(Instant, Vec<Segment>),
     /// Stop reading, or go on.
     Pause(bool),
     /// Give up what is in flight.

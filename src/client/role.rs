@@ -82,6 +82,7 @@ fn serve(connection: Connection, clients: Clients) -> anyhow::Result<()> {
                 ToChild::Probe => Command::Probe,
                 ToChild::Load(schedule) => Command::Load(schedule),
                 ToChild::EndLoad(at) => Command::EndLoad(at),
+                ToChild::Reschedule(at, segments) => Command::Reschedule(at, segments),
                 ToChild::Pause(paused) => Command::Pause(paused),
                 ToChild::Abandon => Command::Abandon,
                 ToChild::Finish => Command::Finish(LEAVE_WITHIN),

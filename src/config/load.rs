@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Driver, Fault, Origin, Problem, Threshold, Workload, driver, workload};
+use super::{Driver, Fault, Origin, Problem, Threshold, Workload, driver, search, workload};
 
 /// What the command line says over the files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
     /// `--rate`: messages per second.
     pub rate: Option<f64>,
+    /// `--find-rate`: what has to hold at the highest rate, which is looked for.
+    pub find_rate: Vec<Threshold>,
     /// `--duration`: length of the measured phase.
     pub duration: Option<Duration>,
     /// `--warmup`: time under load before it.
@@ -146,11 +148,11 @@ impl Overrides {
             .collect();
         if self
             .rate
-            .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
+            .is_some_and(|rate| !(rate >= 0.0 && rate.is_finite()))
         {
             wrong.push((
                 "--rate",
-                "is not above 0; give messages per second, such as 20000",
+                "is no rate; give messages per second, such as 20000",
             ));
         }
         if self.duration == Some(Duration::ZERO) {
@@ -162,12 +164,10 @@ impl Overrides {
         if self.topic.as_deref() == Some("") {
             wrong.push(("--topic", "is empty; give the name of an existing topic"));
         }
-        wrong
-            .into_iter()
-            .map(|(option, message)| Problem {
-                origin: Origin::CommandLine(option.to_owned()),
-                message: message.to_owned(),
-            })
-            .collect()
+        let wrong = wrong.into_iter().map(|(option, message)| Problem {
+            origin: Origin::CommandLine(option.to_owned()),
+            message: message.to_owned(),
+        });
+        wrong.chain(search::contradiction(self)).collect()
     }
 }

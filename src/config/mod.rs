@@ -11,6 +11,7 @@ mod load;
 mod names;
 mod properties;
 pub mod schema;
+mod search;
 mod thresholds;
 mod tree;
 mod units;
@@ -26,6 +27,7 @@ pub use backlog::Backlog;
 pub use faults::{Fault, FaultAction, FaultTarget, FaultTimes, parse_fault};
 pub use load::{Overrides, RestartOverrides, load, load_driver, load_workload, sort_problems};
 pub use names::{file_stem, is_secret, nearest};
+pub use search::{RateControl, RateSearch, parse_objective};
 pub use thresholds::{
     Count, Latency, Measure, Relation, Statistic, Threshold, measures, parse_threshold,
 };
@@ -56,8 +58,14 @@ pub struct Workload {
     pub seed: u64,
     /// How messages get their keys.
     pub keys: KeyDistributor,
-    /// Messages per second, summed over all producers; above 0, and finite.
+    /// Messages per second, summed over all producers; finite, and above 0 unless it is searched.
     pub rate: f64,
+    /// How the rate is looked for.
+    #[serde(default)]
+    pub search: Option<RateSearch>,
+    /// How the rate follows what is measured.
+    #[serde(default)]
+    pub control: Option<RateControl>,
     /// Time under load before the measured phase.
     pub warmup: Duration,
     /// Length of the measured phase; with a backlog, its least length.
@@ -286,6 +294,8 @@ pub mod testing {
             seed: 0,
             keys: KeyDistributor::None,
             rate: 1_000.0,
+            search: None,
+            control: None,
             warmup: Duration::from_secs(2),
             duration: Duration::from_secs(10),
             backlog: None,

@@ -5,7 +5,7 @@
 
 mod keys;
 
-use keys::{DRIVER, Key, Kind, RESTART, WORKLOAD};
+use keys::{CONTROL, DRIVER, Key, Kind, RESTART, SEARCH, WORKLOAD};
 use serde_json::{Map, Value, json};
 
 use super::Measure;
@@ -97,6 +97,10 @@ fn value(kind: Kind) -> Value {
             text("^\\s*\\+?(0+(\\.[0-9]*)?|\\.[0-9]+|0*1(\\.0*)?)\\s*$"),
         ]),
         Kind::Rate => any([
+            json!({"type": "number", "minimum": 0}),
+            text("^\\s*\\+?[0-9_.]*[0-9][0-9_.]*([eE]\\+?[0-9]+)?\\s*$"),
+        ]),
+        Kind::RateAbove0 => any([
             json!({"type": "number", "exclusiveMinimum": 0}),
             text("^\\s*\\+?[0-9_.]*[1-9][0-9_.]*([eE]\\+?[0-9]+)?\\s*$"),
         ]),
@@ -134,6 +138,20 @@ fn value(kind: Kind) -> Value {
         }
         Kind::Restart => object(RESTART, "Restarts."),
         Kind::Thresholds => thresholds(),
+        Kind::Search => object(SEARCH, "How the highest rate that holds is looked for."),
+        Kind::Control => object(CONTROL, "How the rate follows what is measured."),
+        Kind::Objectives => {
+            let latency = "(publish|response|publishDelay|endToEnd|e2e|endToEndResponse)";
+            let number = "(avg|p50|p75|p95|p99|p999|p9999|max)";
+            let one = text(&format!(
+                "^\\s*{latency}\\.{number}\\s*<=?\\s*{TIME}(\\s*{TIME})*\\s*$"
+            ));
+            any([one.clone(), json!({"type": "array", "items": one})])
+        }
+        Kind::Percent => any([
+            json!({"type": "number", "minimum": 0, "exclusiveMaximum": 100}),
+            text("^\\s*[0-9]{1,2}(\\.[0-9]*)?\\s*%?\\s*$"),
+        ]),
     }
 }
 

@@ -105,7 +105,7 @@ fn bytes(text: &str, largest: f64) -> Option<f64> {
     (bytes.fract() == 0.0 && (1.0..=largest).contains(&bytes)).then_some(bytes)
 }
 
-/// Reads messages per second, above 0 and finite.
+/// Reads messages per second, finite; 0 has the highest rate looked for.
 pub fn parse_rate(text: &str) -> Result<f64, String> {
     let rate = text
         .trim()
@@ -115,19 +115,17 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
     check_rate(rate)
 }
 
-/// A rate above 0 and finite, or what to write instead.
+/// A rate of 0 or more, and finite, or what to write instead.
 pub(super) fn check_rate(rate: f64) -> Result<f64, String> {
-    if rate == 0.0 {
-        // OMB searches the highest sustainable rate then.
+    if rate >= 0.0 && rate.is_finite() {
+        // Not -0.
+        Ok(rate.abs())
+    } else {
         Err(
-            "this version does not search for the highest rate; give messages per second, or \
-             10000000 for flat out"
+            "give messages per second, such as 20000, 10000000 for flat out, or 0 to look for the \
+             highest rate that holds"
                 .to_owned(),
         )
-    } else if rate > 0.0 && rate.is_finite() {
-        Ok(rate)
-    } else {
-        Err("give messages per second above 0, such as 20000, or 10000000 for flat out".to_owned())
     }
 }
 
@@ -198,10 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_above_zero_and_finite() {
+    fn rates_are_finite_and_none_is_below_zero() {
         assert_eq!(parse_rate("20000"), Ok(20_000.0));
         assert_eq!(parse_rate("0.5"), Ok(0.5));
-        for text in ["0", "-1", "inf", "NaN", "fast"] {
+        assert_eq!(parse_rate("0"), Ok(0.0));
+        for text in ["-1", "inf", "NaN", "fast"] {
             assert!(parse_rate(text).is_err(), "{text}");
         }
     }

@@ -11,7 +11,9 @@ use super::faults::{Fault, parse_fault};
 use super::fields::{Fields, Wrong, flag, number, text, whole};
 use super::load::Overrides;
 use super::units::{check_rate, parse_duration, parse_size, show_duration};
-use super::{KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, thresholds, tree};
+use super::{
+    KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, search, thresholds, tree,
+};
 
 /// Every key of a workload file: OMB's, then ours.
 pub(super) const KEYS: &[&str] = &[
@@ -29,6 +31,8 @@ pub(super) const KEYS: &[&str] = &[
     "producersPerTopic",
     "consumerPerSubscription",
     "producerRate",
+    "rateSearch",
+    "rateControl",
     "consumerBacklogSizeGB",
     "consumerBacklogSize",
     "backlogDrainRatio",
@@ -116,8 +120,11 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         .or_else(|| fields.required("messageSize", "messageSize: 1024", size));
     let seed = fields.or("seed", 0, whole(0, i64::MAX)) as u64;
     let payload = payload(fields, message_size, size_at);
-    let rate = given(fields, "producerRate", overrides.rate)
+    let searched = (!overrides.find_rate.is_empty()).then_some(0.0);
+    let rate = given(fields, "producerRate", searched.or(overrides.rate))
         .or_else(|| fields.required("producerRate", "producerRate: 20000", rate));
+    let search = search::search(fields, rate, overrides);
+    let control = search::control(fields, rate);
     let duration = duration_of(fields, "testDuration", overrides.duration, false);
     let duration = match duration {
         Ok(None) => {
@@ -157,6 +164,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
     let faults = faults(fields, overrides, restart, duration);
     if let (Some(backlog), Some(rate), Some(size), Some(subscriptions)) =
         (backlog, rate, message_size, subscriptions)
+        && rate > 0.0
     {
         let bytes_per_second = rate * size as f64 * f64::from(subscriptions);
         backlog::check(fields, backlog_at, backlog, bytes_per_second);
@@ -174,6 +182,8 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         seed,
         keys,
         rate: rate?,
+        search,
+        control,
         warmup,
         duration: duration?,
         backlog,

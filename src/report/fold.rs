@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::hlog::LoggedPeriod;
 use super::record::{Bucket, Turnover};
+use super::search::RateChange;
 use super::{Interval, Run, Status};
 use crate::config::Workload;
 use crate::stats::delta::{SLOT, Slot};
@@ -119,6 +120,8 @@ pub struct Fold {
     received: u64,
     /// Backlog at the end of the periods finished.
     backlog: i64,
+    /// How the rate changed.
+    rates: Vec<RateChange>,
     /// Finished periods with their histograms, if somebody wants them.
     logged: Option<Vec<LoggedPeriod>>,
 }
@@ -136,6 +139,7 @@ impl Fold {
             total: Bucket::default(),
             received: 0,
             backlog: 0,
+            rates: Vec::new(),
             logged: None,
         }
     }
@@ -157,6 +161,7 @@ impl Fold {
         self.covered = turnover.covered;
         self.cut_short(turnover.length);
         self.received = self.received.saturating_add(turnover.received);
+        self.rates.extend_from_slice(&turnover.rates);
         for (index, bucket) in &turnover.periods {
             // What comes for a period that is finished joins the next one.
             let done = self.finished.len();
@@ -222,6 +227,7 @@ impl Fold {
             fold.cut_short(self.covered);
             torn(&mut run, at, self.covered, *uncounted);
         }
+        run.rates = std::mem::take(&mut fold.rates);
         fold.figures(&mut run);
         run
     }

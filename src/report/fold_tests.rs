@@ -26,6 +26,7 @@ fn turnover(covered: u64, length: u64, periods: &[(usize, u64)]) -> Turnover {
         length: Duration::from_secs(length),
         received: 0,
         periods: periods.iter().map(bucket).collect(),
+        rates: Vec::new(),
         closed: false,
     }
 }

@@ -16,6 +16,7 @@ pub mod record;
 pub mod result;
 pub mod samples;
 pub mod schema;
+pub mod search;
 pub mod terminal;
 pub mod thresholds;
 
@@ -32,6 +33,7 @@ use crate::stats::ledger::SubscriptionCounts;
 use backlog::BacklogDrain;
 use disturbances::Disturbances;
 use provenance::Provenance;
+use search::{RateChange, SearchReport};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -214,6 +216,12 @@ pub struct Run {
     pub disturbances: Disturbances,
     /// How the backlog that the workload asks for was built and drained.
     pub backlog_drain: Option<BacklogDrain>,
+    /// How the rate was looked for.
+    #[serde(default)]
+    pub rate_search: Option<SearchReport>,
+    /// How the rate changed while it was measured.
+    #[serde(skip)]
+    pub rates: Vec<RateChange>,
     /// Every process, in the order of their starts.
     pub processes: Vec<Process>,
     /// Restarts of children.

@@ -31,6 +31,7 @@ fn write(path: &Path, id: &str, part_bytes: u64) {
             length: run.workload.duration,
             received: 0,
             periods: vec![((second as usize - 1) / 2, bucket)],
+            rates: Vec::new(),
             closed: second == 10,
         };
         run.restarts += 1;

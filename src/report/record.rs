@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Counters;
+use super::search::RateChange;
 use crate::stats::delta::{LoadPhase, SlotDelta};
 use crate::stats::latencies::Latencies;
 
@@ -82,6 +83,9 @@ pub struct Turnover {
     pub received: u64,
     /// By number of the reporting period.
     pub periods: Vec<(usize, Bucket)>,
+    /// How the rate changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<RateChange>,
     /// The load is over and its books are closed: all periods are.
     pub closed: bool,
 }

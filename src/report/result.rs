@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::backlog::BacklogDrain;
 use super::limits::limits;
 use super::numbers::{Millis, finite, java_double, micros, millis, rfc3339, whole_micros};
+use super::search::SearchReport;
 use super::thresholds::{Verdict, verdicts};
 use super::{Interval, LedgerReport, Process, Run, examples};
 use crate::stats::examples::{SendExamples, SubscriptionExamples};
@@ -227,6 +228,9 @@ fn own(run: &Run) -> serde_json::Result<Fields> {
     own.put("disturbedPeriods", periods.collect::<Vec<_>>());
     let drain = run.backlog_drain.as_ref().map(BacklogDrain::to_json);
     own.put("backlogDrain", drain);
+    let search = run.rate_search.as_ref().map(SearchReport::to_json);
+    own.put("rateSearch", search);
+    own.put("rates", serde_json::to_value(&run.rates)?);
     own.put("outOfRange", out_of_range(run));
     own.put("ledger", ledger(&run.ledger));
     let thresholds = verdicts(run);

@@ -53,6 +53,8 @@ pub fn run() -> Run {
         undisturbed: None,
         disturbances: Disturbances::default(),
         backlog_drain: None,
+        rate_search: None,
+        rates: Vec::new(),
         processes: vec![Process {
             role: "producer".into(),
             id: 0,

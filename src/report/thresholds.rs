@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Run;
 use super::numbers::{finite, grouped, millis};
 use crate::config::{Count, Latency, Measure, Statistic, Threshold};
+use crate::stats::latencies::LatencySummaries;
 use crate::stats::ledger::SubscriptionCounts;
 use crate::stats::summary::Summary;
 
@@ -65,13 +66,10 @@ fn measure(run: &Run, measure: Measure) -> Found {
     };
     let counters = &total.counters;
     match measure {
-        Measure::Latency(latency, statistic) => {
-            let summary = summary(run, latency);
-            if summary.count == 0 {
-                return Found::Nothing("no message was measured");
-            }
-            Found::Value(millis(number(summary, statistic)))
-        }
+        Measure::Latency(..) => match measured_latency(&total.latencies, measure) {
+            Some(measured) => Found::Value(measured),
+            None => Found::Nothing("no message was measured"),
+        },
         Measure::PublishRate => rate(counters.acknowledged),
         Measure::ConsumeRate => rate(counters.received),
         Measure::Errors => {
@@ -99,15 +97,19 @@ fn measure(run: &Run, measure: Measure) -> Found {
     }
 }
 
-fn summary(run: &Run, latency: Latency) -> &Summary {
-    let all = &run.total.latencies;
-    match latency {
+/// A latency in milliseconds, where that is what is asked for and something was measured.
+pub fn measured_latency(all: &LatencySummaries, measure: Measure) -> Option<f64> {
+    let Measure::Latency(latency, statistic) = measure else {
+        return None;
+    };
+    let summary = match latency {
         Latency::Publish => &all.publish,
         Latency::Response => &all.response,
         Latency::PublishDelay => &all.publish_delay,
         Latency::EndToEnd => &all.end_to_end,
         Latency::EndToEndResponse => &all.end_to_end_response,
-    }
+    };
+    (summary.count > 0).then(|| millis(number(summary, statistic)))
 }
 
 fn number(summary: &Summary, statistic: Statistic) -> f64 {

@@ -28,6 +28,13 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// The same grid, its slots numbered from one that was number `slots`.
+    pub fn renumbered(self, slots: i64) -> Self {
+        Self {
+            origin: self.start(Slot(slots)),
+        }
+    }
+
     /// The slot that holds this instant.
     pub fn slot(self, at: Instant) -> Slot {
         let since = i128::from(at.0) - i128::from(self.origin.0);

@@ -17,6 +17,7 @@ pub mod processes;
 #[cfg(test)]
 mod rebuild_tests;
 pub mod restart;
+pub mod search;
 pub mod signals;
 pub mod tally;
 mod watch;

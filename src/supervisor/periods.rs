@@ -8,6 +8,7 @@ use crate::config::Workload;
 use crate::report::Interval;
 use crate::report::fold::Cuts;
 use crate::report::record::{Bucket, Turnover};
+use crate::report::search::RateChange;
 use crate::stats::delta::{Grid, LOAD_PHASES, LoadPhase, SLOT, Slot, SlotDelta};
 
 /// Seconds are shown this long after their end, so that the deltas of their last slot are in.
@@ -39,11 +40,12 @@ pub struct Periods {
     windows: BTreeMap<i64, Window>,
     window_seconds: i64,
     next_window: i64,
+    /// How the rate changed, as far as that is in no record yet.
+    rates: Vec<RateChange>,
     /// Backlog at the end of the seconds shown.
     backlog_shown: i64,
     /// First slot in which a message of the measured phase was received.
     first_received: Option<i64>,
-    unsent: u64,
     queue_full: u64,
 }
 
@@ -60,11 +62,24 @@ impl Periods {
             windows: BTreeMap::new(),
             window_seconds,
             next_window: second(first).div_euclid(window_seconds),
+            rates: Vec::new(),
             backlog_shown: 0,
             first_received: None,
-            unsent: 0,
             queue_full: 0,
         }
+    }
+
+    /// So many messages are acknowledged and not received from the start.
+    pub fn carry(&mut self, backlog: i64) {
+        let second = self.seconds.entry(self.next_second).or_default();
+        second.backlog_change += backlog;
+        let window = self.windows.entry(self.next_window).or_default();
+        window.periods.entry(0).or_default().backlog_change += backlog;
+    }
+
+    /// The rate changed.
+    pub fn rate(&mut self, change: RateChange) {
+        self.rates.push(change);
     }
 
     /// When the measured phase began.
@@ -77,17 +92,22 @@ impl Periods {
         self.cuts.cut_short(length);
     }
 
-    /// Adds what one child learnt in one slot. `expected` receptions follow from its
+    /// Adds what one child learnt in one slot, which has this number here. `expected` receptions follow from its
     /// acknowledgements; `new` messages were received for the first time, by phase. Latencies of a
     /// `disturbed` slot are told from the others.
-    pub fn add(&mut self, delta: &SlotDelta, expected: u64, new: [u64; 2], disturbed: bool) {
-        let unsent = |phase| delta.phases.of(phase).unsent;
-        self.unsent += LOAD_PHASES.into_iter().map(unsent).sum::<u64>();
+    pub fn add(
+        &mut self,
+        slot: Slot,
+        delta: &SlotDelta,
+        expected: u64,
+        new: [u64; 2],
+        disturbed: bool,
+    ) {
         self.queue_full += delta.phases.of(LoadPhase::Measure).queue_full;
         let change = expected as i64 - new.iter().sum::<u64>() as i64;
         let size = self.message_size;
 
-        let shown = self.next_second.max(second(delta.slot));
+        let shown = self.next_second.max(second(slot));
         let bucket = self.seconds.entry(shown).or_default();
         for phase in LOAD_PHASES {
             bucket.add(delta, phase, size, disturbed);
@@ -98,20 +118,20 @@ impl Periods {
         let received = new[LoadPhase::Measure as usize];
         let mut counted = received;
         if received > 0 {
-            let first = *self.first_received.get_or_insert(delta.slot.0);
+            let first = *self.first_received.get_or_insert(slot.0);
             // The load of the measured phase is read within an equal stretch of time that begins
             // with its first message; what comes later is backlog, not a rate.
-            if delta.slot.0 > self.cuts.slots() + first.max(0) {
+            if slot.0 > self.cuts.slots() + first.max(0) {
                 counted = 0;
             }
         }
-        let number = second(delta.slot).div_euclid(self.window_seconds);
+        let number = second(slot).div_euclid(self.window_seconds);
         let window = self
             .windows
             .entry(self.next_window.max(number))
             .or_default();
         window.received += received;
-        let index = self.cuts.of(delta.slot);
+        let index = self.cuts.of(slot);
         let bucket = window.periods.entry(index).or_default();
         bucket.add(delta, LoadPhase::Measure, size, disturbed);
         bucket.received(counted, size);
@@ -172,13 +192,14 @@ impl Periods {
         self.turnover(all, self.cuts.length(), true)
     }
 
-    fn turnover(&self, window: Window, covered: Duration, closed: bool) -> Turnover {
+    fn turnover(&mut self, window: Window, covered: Duration, closed: bool) -> Turnover {
         let length = self.cuts.length();
         Turnover {
             covered: covered.min(length),
             length,
             received: window.received,
             periods: window.periods.into_iter().collect(),
+            rates: std::mem::take(&mut self.rates),
             closed,
         }
     }
@@ -186,11 +207,6 @@ impl Periods {
     /// How often a client's queue was full when a message of the measured phase was due.
     pub fn queue_full(&self) -> u64 {
         self.queue_full
-    }
-
-    /// Messages due and never sent, warm-up included.
-    pub fn unsent(&self) -> u64 {
-        self.unsent
     }
 }
 

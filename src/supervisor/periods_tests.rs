@@ -34,7 +34,7 @@ fn periods(seconds: u64, period: u64) -> Periods {
 
 impl Periods {
     fn add(&mut self, delta: &SlotDelta, expected: u64, new: [u64; 2]) {
-        self.incoming.add(delta, expected, new, false);
+        self.incoming.add(delta.slot, delta, expected, new, false);
     }
 
     fn result(&mut self) -> Run {
@@ -175,7 +175,7 @@ fn latencies_of_disturbed_slots_are_told_from_the_others() {
     assert!(undisturbed.result().undisturbed.is_none());
     periods
         .incoming
-        .add(&recorded(4, 9_000_000), 1, [0, 1], true);
+        .add(Slot(4), &recorded(4, 9_000_000), 1, [0, 1], true);
     let run = periods.result();
     let disturbed: Vec<bool> = run.periods.iter().map(|p| p.disturbed).collect();
     assert_eq!(disturbed, [true, false]);

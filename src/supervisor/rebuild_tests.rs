@@ -132,7 +132,7 @@ impl Live {
         new[phase as usize] = random.u64(0..=acknowledged);
         let disturbed = random.u32(0..5) == 0;
         for periods in [&mut self.periods, &mut self.unrecorded] {
-            periods.add(&delta, acknowledged, new, disturbed);
+            periods.add(delta.slot, &delta, acknowledged, new, disturbed);
         }
         if phase == LoadPhase::Measure {
             self.acknowledged.push((slot.div_euclid(5), acknowledged));

@@ -23,6 +23,8 @@ pub struct LoadCounts {
     pub failed: u64,
     /// Neither acknowledged nor certainly failed.
     pub unknown: u64,
+    /// Due and never sent.
+    pub unsent: u64,
 }
 
 /// Everything a run has counted so far.
@@ -33,6 +35,10 @@ pub struct Tally {
     pub periods: Option<Periods>,
     /// Load messages over the whole run.
     pub load: LoadCounts,
+    /// Of these, due and never sent before the load was announced: while a rate was looked for.
+    pub unsent_in_search: u64,
+    /// Where the measured phase begins, in the numbers that children give to slots.
+    origin: Slot,
     /// Receptions that acknowledgements lead to, less those that happened.
     pub outstanding: i64,
     /// Receptions so far, each message once per subscription.
@@ -58,6 +64,8 @@ impl Tally {
             ledger: Ledger::new(&plan.subscribed, topics),
             periods: None,
             load: LoadCounts::default(),
+            unsent_in_search: 0,
+            origin: Slot(0),
             outstanding: 0,
             received: 0,
             windows: Windows::default(),
@@ -65,19 +73,27 @@ impl Tally {
         }
     }
 
-    /// The load was announced: its first message is due in slot `first`.
-    pub fn start(&mut self, grid: Grid, first: Slot, workload: &Workload) {
-        self.periods = Some(Periods::new(grid, first, workload));
+    /// The load was announced: its first message is due in slot `first`, and the measured phase
+    /// begins with slot `origin`, as children number them.
+    pub fn start(&mut self, grid: Grid, first: Slot, origin: Slot, workload: &Workload) {
+        self.origin = origin;
+        let first = Slot(first.0 - origin.0);
+        let mut periods = Periods::new(grid.renumbered(origin.0), first, workload);
+        periods.carry(self.outstanding);
+        self.periods = Some(periods);
+        self.unsent_in_search = self.load.unsent;
     }
 
-    /// Adds what one child learnt in one slot.
-    pub fn add(&mut self, delta: &SlotDelta) {
+    /// Adds what one child learnt in one slot. Returns how many receptions follow from it, and how
+    /// many happened.
+    pub fn add(&mut self, delta: &SlotDelta) -> (u64, u64) {
         for phase in LOAD_PHASES {
             let of_phase = delta.phases.of(phase);
             self.load.sent += of_phase.sent;
             self.load.acknowledged += of_phase.acknowledged;
             self.load.failed += of_phase.failed;
             self.load.unknown += of_phase.unknown;
+            self.load.unsent += of_phase.unsent;
         }
         let mut expected = 0;
         for client in &delta.producers {
@@ -96,8 +112,10 @@ impl Tally {
         self.received += received;
         self.outstanding += expected as i64 - received as i64;
         if let Some(periods) = &mut self.periods {
-            periods.add(delta, expected, new, self.windows.cover(delta.slot));
+            let slot = Slot(delta.slot.0 - self.origin.0);
+            periods.add(slot, delta, expected, new, self.windows.cover(slot));
         }
+        (expected, received)
     }
 
     /// Messages received more than once from the same place, over all subscriptions.

@@ -12,8 +12,9 @@
 //! | `stall` | before a batch is stored, the whole broker does nothing | `for=TIME` |
 //! | `error` | a batch is answered with an error | `code=` Kafka's name or number; `stored=yes` or `no`: by default `yes` for the two errors that a real broker answers after it has stored the batch, `NOT_ENOUGH_REPLICAS_AFTER_APPEND` and `REQUEST_TIMED_OUT` |
 //! | `rewind` | each group that reads the topic has to join again, and gets from there on, for each partition once, an older offset than it had committed | `by=N` offsets |
+//! | `capacity` | the whole broker acknowledges so many load messages a second and no more; without an end, and without `at` from the first one on | `rate=N` |
 //!
-//! All have `at=N`: the load message of a topic from which on it happens. Load messages are known
+//! All others have `at=N`: the load message of a topic from which on it happens. Load messages are known
 //! by their stamp and counted from 1 in each topic as they arrive, so one that is sent again has
 //! another number; probes don't count. `count=N` says how often it happens in each topic, 1 by
 //! default: to messages for `drop`, `double` and `swap`, to batches (the one with message `at`,
@@ -36,17 +37,23 @@ use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::records::Record;
 
+use crate::clock::Instant;
 use crate::stats::delta::StreamId;
 use rewrite::{Open, Place};
 
 pub use rewrite::Piece;
 pub use spec::{Fault, Kind};
 
+/// A broker of a planted capacity that stood still makes up for so much of it.
+const CATCH_UP_NANOS: u64 = 20_000_000;
+
 /// What is planted, and how far it has happened.
 #[derive(Debug)]
 pub struct Liar {
     faults: Vec<Fault>,
     topics: RefCell<BTreeMap<String, Topic>>,
+    /// For each fault that is a capacity: when the messages so far are worked off.
+    worked_off: RefCell<Vec<Instant>>,
 }
 
 /// What has happened in one topic.
@@ -96,6 +103,7 @@ impl Liar {
         (!faults.is_empty()).then(|| Liar {
             faults: faults.to_vec(),
             topics: RefCell::default(),
+            worked_off: RefCell::new(vec![Instant::default(); faults.len()]),
         })
     }
 
@@ -122,6 +130,7 @@ impl Liar {
         let mut plan = Plan::default();
         if topic.messages >= first {
             self.to_the_batch(topic, &mut plan);
+            plan.delay += self.work(topic, topic.messages + 1 - first);
         }
         if plan.refused.is_none() {
             plan.instead = self.to_the_messages(topic, partition, first, open)?;
@@ -152,6 +161,25 @@ impl Liar {
             }
             *left -= 1;
         }
+    }
+
+    /// How long it takes until so many messages, and those before them, are worked off.
+    fn work(&self, topic: &Topic, messages: u64) -> Duration {
+        let now = Instant::now();
+        let mut longest = Duration::ZERO;
+        for (fault, worked_off) in self.faults.iter().zip(&mut *self.worked_off.borrow_mut()) {
+            if let Kind::Capacity(rate) = fault.kind
+                && fault.is_for(topic.number)
+                && topic.messages >= fault.at
+            {
+                // What a connection lost by being answered late is made up for.
+                let from = (*worked_off).max(Instant(now.0.saturating_sub(CATCH_UP_NANOS)));
+                let nanos = messages as f64 / rate as f64 * 1e9;
+                *worked_off = Instant(from.0 + nanos as u64);
+                longest = longest.max(worked_off.since(now));
+            }
+        }
+        longest
     }
 
     fn to_the_messages(
@@ -195,7 +223,7 @@ impl Liar {
                     topic.rewind = Some(Rewind::new(by));
                     places.push(Place::Message(record));
                 }
-                Kind::Delay(_) | Kind::Stall(_) | Kind::Error { .. } => {}
+                Kind::Delay(_) | Kind::Stall(_) | Kind::Error { .. } | Kind::Capacity(_) => {}
             }
         }
         match changed {
@@ -261,9 +289,11 @@ impl Liar {
 
 impl Topic {
     fn new(faults: &[Fault], number: u32) -> Topic {
-        let left = |fault: &Fault| match fault.is_for(number) {
-            true => fault.count,
-            false => 0,
+        let left = |fault: &Fault| match fault.kind {
+            // It never has happened as often as it should.
+            Kind::Capacity(_) => 0,
+            _ if fault.is_for(number) => fault.count,
+            _ => 0,
         };
         Topic {
             number,

@@ -51,6 +51,8 @@ pub enum Kind {
     },
     /// A group is sent back by so many offsets.
     Rewind(u64),
+    /// The whole broker acknowledges so many messages a second and no more.
+    Capacity(u64),
 }
 
 impl Fault {
@@ -74,8 +76,8 @@ impl fmt::Display for Fault {
     }
 }
 
-const KINDS: [&str; 7] = [
-    "drop", "double", "swap", "delay", "stall", "error", "rewind",
+const KINDS: [&str; 8] = [
+    "drop", "double", "swap", "delay", "stall", "error", "rewind", "capacity",
 ];
 
 impl FromStr for Fault {
@@ -84,7 +86,7 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Fault, String> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let mut settings = Settings::read(rest)?;
-        let at = settings.number("at")?;
+        let mut at = settings.number("at")?;
         let count = settings.number("count")?.unwrap_or(1);
         let topic = settings
             .take("topic")
@@ -118,6 +120,12 @@ impl FromStr for Fault {
                     .number("by")?
                     .ok_or("rewind needs by=N: how many offsets to go back")?,
             ),
+            "capacity" => {
+                // From the first message on, without an end.
+                at = at.or(Some(1));
+                let rate = settings.number("rate")?;
+                Kind::Capacity(rate.ok_or("capacity needs rate=N: messages a second")?)
+            }
             other => return Err(unknown("fault", other, &KINDS)),
         };
         settings.finish()?;
@@ -271,6 +279,7 @@ mod tests {
             ),
             ("stall:for=1s,at=9", Kind::Stall(Duration::from_secs(1))),
             ("rewind:at=9,by=70", Kind::Rewind(70)),
+            ("capacity:at=9,rate=2000", Kind::Capacity(2_000)),
         ];
         for (text, kind) in kinds {
             let fault = read(text);
@@ -322,6 +331,7 @@ mod tests {
             ("error:at=1,code=0", "there is no error 0"),
             ("error:at=1,code=6,stored=1", "yes or no"),
             ("rewind:at=1", "by=N"),
+            ("capacity", "rate=N"),
             ("rewind:at=1,by=5,count=2", "take count out"),
         ] {
             let error = text.parse::<Fault>().unwrap_err();

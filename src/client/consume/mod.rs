@@ -42,7 +42,10 @@ impl<C: Consumer> ConsumeLoop<C> {
                     Command::Written(cut) => self.commit(cut),
                     Command::Finish(within) => return self.finish(within),
                     Command::Pause(paused) => self.pause(paused),
-                    Command::Probe | Command::EndLoad(_) | Command::Abandon => {}
+                    Command::Probe
+                    | Command::EndLoad(_)
+                    | Command::Reschedule(..)
+                    | Command::Abandon => {}
                 }
             }
             let now = Instant::now();

@@ -18,7 +18,7 @@ use crate::client::report::FromClient;
 use crate::client::stamp::{self, Kind, Run, Stamp};
 use crate::clock::Instant;
 use crate::driver::{Outgoing, Producer, SendError};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Segment};
 use crate::wire::ProducerClient;
 use books::ProducerBooks;
 
@@ -85,7 +85,8 @@ impl<P: Producer> ProduceLoop<P> {
                 match command {
                     Command::Probe => self.probe(),
                     Command::Load(schedule) => self.load(&schedule),
-                    Command::EndLoad(at) => self.paces.iter_mut().for_each(|p| p.cut_short(at)),
+                    Command::EndLoad(at) => self.end_load(at),
+                    Command::Reschedule(at, segments) => self.reschedule(at, &segments),
                     Command::Abandon => self.producer.abandon(),
                     Command::Written(_) | Command::Pause(_) => {}
                     Command::Finish(_) => return self.finish(),
@@ -105,17 +106,31 @@ impl<P: Producer> ProduceLoop<P> {
 
     fn load(&mut self, schedule: &Schedule) {
         self.books.start(schedule.grid, Instant::now());
-        self.paces = schedule
-            .segments
-            .iter()
-            .rev()
-            .map(|segment| {
-                let mut pace = Pace::new(segment, self.client.share, self.client.stagger);
-                pace.resume(schedule.resume);
-                pace
-            })
-            .collect();
+        self.paces = self.paces(&schedule.segments);
+        for pace in &mut self.paces {
+            pace.resume(schedule.resume);
+        }
         self.load_open = true;
+    }
+
+    fn end_load(&mut self, at: Instant) {
+        self.paces.iter_mut().for_each(|pace| pace.cut_short(at));
+    }
+
+    fn reschedule(&mut self, at: Instant, segments: &[Segment]) {
+        self.end_load(at);
+        let more = self.paces(segments);
+        self.paces.splice(0..0, more);
+        self.load_open = true;
+    }
+
+    /// The client's part of these segments, the first one last.
+    fn paces(&self, segments: &[Segment]) -> Vec<Pace> {
+        let (share, stagger) = (self.client.share, self.client.stagger);
+        let in_turn = segments.iter().rev();
+        in_turn
+            .map(|segment| Pace::new(segment, share, stagger))
+            .collect()
     }
 
     /// When the next message is due; goes on to the next segment where one is over, and tells the

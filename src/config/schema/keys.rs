@@ -11,6 +11,7 @@ pub enum Kind {
     Whole(i64, Option<i64>),
     Share,
     Rate,
+    RateAbove0,
     Size,
     /// Whether it may be 0.
     Time(bool),
@@ -22,6 +23,11 @@ pub enum Kind {
     Faults,
     Restart,
     Thresholds,
+    Search,
+    Control,
+    /// One, or a list.
+    Objectives,
+    Percent,
 }
 
 /// A key, whether it has to be there, what its value is, and what it means.
@@ -114,7 +120,19 @@ pub const WORKLOAD: &[Key] = &[
         "producerRate",
         true,
         Kind::Rate,
-        "Messages per second over all producers; 10000000 is flat out.",
+        "Messages per second over all producers; 10000000 is flat out, 0 looks for the highest rate that holds.",
+    ),
+    (
+        "rateSearch",
+        false,
+        Kind::Search,
+        "How the highest rate that holds is looked for, with producerRate: 0.",
+    ),
+    (
+        "rateControl",
+        false,
+        Kind::Control,
+        "Has the rate follow what is measured.",
     ),
     (
         "consumerBacklogSizeGB",
@@ -219,6 +237,74 @@ pub const WORKLOAD: &[Key] = &[
         false,
         Kind::Thresholds,
         "What the run has to reach, as publish.p99: \"<50ms\"; missed, the exit code is 4.",
+    ),
+];
+
+/// Below `rateSearch`.
+pub const SEARCH: &[Key] = &[
+    (
+        "objective",
+        false,
+        Kind::Objectives,
+        "What has to hold, besides that nothing piles up: a latency and a bound, as e2e.p99<10ms.",
+    ),
+    (
+        "start",
+        false,
+        Kind::RateAbove0,
+        "The first rate tried. Default: 10000.",
+    ),
+    (
+        "deadline",
+        false,
+        Kind::Time(false),
+        "How long the search may take; then the best rate so far is taken. Default: 5m.",
+    ),
+    (
+        "proof",
+        false,
+        Kind::Time(false),
+        "How long the rate found has to hold, at least 3s. Default: 10s.",
+    ),
+];
+
+/// Below `rateControl`.
+pub const CONTROL: &[Key] = &[
+    (
+        "objective",
+        false,
+        Kind::Objectives,
+        "The rate is raised while this latency holds. Default: response.p99<100ms.",
+    ),
+    (
+        "errors",
+        false,
+        Kind::Percent,
+        "The rate is lowered when more than this share of messages fails. Default: 1.",
+    ),
+    (
+        "step",
+        false,
+        Kind::Percent,
+        "By how much the rate is raised and lowered. Default: 10.",
+    ),
+    (
+        "period",
+        false,
+        Kind::Time(false),
+        "How often the rate is looked at, at least 1s. Default: 10s.",
+    ),
+    (
+        "min",
+        false,
+        Kind::RateAbove0,
+        "The lowest rate. Default: 1.",
+    ),
+    (
+        "max",
+        false,
+        Kind::RateAbove0,
+        "The highest rate. Default: 10000000.",
     ),
 ];
 

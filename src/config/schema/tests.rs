@@ -47,9 +47,11 @@ fn refused(content: &Value, driver: bool) -> Option<String> {
 
 #[test]
 fn every_key_of_the_readers_is_in_the_schemas_and_no_other() {
-    let readers: [(&[Key], &[&str]); 3] = [
+    let readers: [(&[Key], &[&str]); 5] = [
         (WORKLOAD, crate::config::workload::KEYS),
         (RESTART, crate::config::workload::RESTART_KEYS),
+        (SEARCH, crate::config::search::SEARCH_KEYS),
+        (CONTROL, crate::config::search::CONTROL_KEYS),
         (DRIVER, KAFKA_KEYS),
     ];
     for (of_schema, of_reader) in readers {
@@ -75,6 +77,9 @@ fn with(key: &str, value: Value) -> Value {
         "payloadFile" => "useRandomizedPayloads",
         _ => "",
     };
+    if key == "rateSearch" {
+        content["producerRate"] = json!(0);
+    }
     content.as_object_mut().unwrap().remove(other);
     content[key] = value;
     content
@@ -151,6 +156,14 @@ fn values() -> Vec<Value> {
         json!({"e2e.max": []}),
         json!({"recovery.max": "<1m30s"}),
         json!({"publish.p99": null}),
+        json!({"objective": "e2e.p99<10ms", "start": 500, "deadline": "2m", "proof": "5s"}),
+        json!({"objective": ["response.avg <= 1ms", "publish.max<1s"]}),
+        json!({"objective": "lost==0"}),
+        json!({"objective": "e2e.p99>10ms"}),
+        json!({"start": 0}),
+        json!({"errors": "5%", "step": 12.5, "period": "5s", "min": "10", "max": 2e4}),
+        json!({"step": 100}),
+        json!({"errors": -1}),
     ]
 }
 
@@ -174,9 +187,11 @@ fn a_schema_takes_what_the_reader_takes_and_nothing_else() {
                 .is_some_and(|told| unseen.iter().any(|of| told.contains(of)));
             let in_text =
                 refused.is_some() && value.is_string() && matches!(key_kind(key), Kind::Whole(..));
-            let shortest = refused
-                .as_ref()
-                .is_some_and(|told| told.contains("at least 2s"));
+            let shortest = refused.as_ref().is_some_and(|told| {
+                ["2s", "1s", "3s"]
+                    .iter()
+                    .any(|of| told.contains(&format!("at least {of}")))
+            });
             if of_workload.is_valid(&content) != refused.is_none()
                 && !beyond
                 && !in_text

@@ -8,6 +8,7 @@ use crate::host::Busy;
 use crate::report::disturbances::Disturbance;
 use crate::report::numbers::Millis;
 use crate::report::provenance::Provenance;
+use crate::report::search::{RateChange, SearchSchema};
 use crate::report::{Event, Process, Status};
 
 #[derive(JsonSchema)]
@@ -58,6 +59,10 @@ pub(super) struct Own {
     disturbed_periods: Vec<bool>,
     /// How a backlog was built and drained; null where none was asked for.
     backlog_drain: Option<BacklogDrain>,
+    /// How the rate was looked for; null where it was given.
+    rate_search: Option<SearchSchema>,
+    /// How the rate changed while it was measured.
+    rates: Vec<RateChange>,
     /// Values that latencies have no place for.
     out_of_range: PerLatency<OutOfRange>,
     /// The books over all load messages, warm-up included.

@@ -70,7 +70,9 @@ fn count(number: u64, what: &str, plural: &str) -> String {
 }
 
 fn target(rate_asked: f64) -> String {
-    if rate_asked >= FLAT_OUT {
+    if rate_asked == 0.0 {
+        "the highest rate that holds".to_owned()
+    } else if rate_asked >= FLAT_OUT {
         "flat out".to_owned()
     } else {
         format!("{} msg/s", rate(rate_asked))
@@ -160,12 +162,14 @@ fn rates(text: &mut String, run: &Run) {
     let published = shown(counters.acknowledged, counters.acknowledged_bytes);
     let asked = run.workload.rate;
     let of_target = if asked >= FLAT_OUT {
-        "flat out".to_owned()
+        " (flat out)".to_owned()
+    } else if asked == 0.0 || !run.rates.is_empty() {
+        String::new()
     } else {
         let share = 100.0 * counters.acknowledged as f64 / seconds / asked;
-        format!("{share:.2} % of {}", target(asked))
+        format!(" ({share:.2} % of {})", target(asked))
     };
-    line(text, "published", &format!("{published} ({of_target})"));
+    line(text, "published", &format!("{published}{of_target}"));
     line(
         text,
         "received",
@@ -297,6 +301,12 @@ fn effort(text: &mut String, run: &Run) {
             &format!("{restarts} of children; see the samples or `omb.processes`"),
         );
     }
+    if let Some(followed) = followed(run) {
+        line(text, "rate", &followed);
+    }
+    if let Some(search) = &run.rate_search {
+        line(text, "search", &search.in_words());
+    }
     if let Some(drain) = &run.backlog_drain {
         line(text, "backlog", &drain.in_words());
     }
@@ -315,6 +325,23 @@ fn effort(text: &mut String, run: &Run) {
             ),
         );
     }
+}
+
+/// How the rate followed what was measured.
+fn followed(run: &Run) -> Option<String> {
+    let last = run.rates.last()?;
+    let asked = run.workload.rate;
+    let rates = run.rates.iter().map(|change| change.rate);
+    let (low, high) = rates.fold((asked, asked), |(low, high), rate| {
+        (rate.min(low), rate.max(high))
+    });
+    let changes = count(run.rates.len() as u64, "change", "s");
+    Some(format!(
+        "followed what was measured: {changes} between {} and {} msg/s, {} at the end",
+        rate(low),
+        rate(high),
+        rate(last.rate),
+    ))
 }
 
 #[cfg(test)]

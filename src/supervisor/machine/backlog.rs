@@ -69,14 +69,11 @@ impl Machine {
 
     /// Looks how large the backlog is.
     pub(super) fn look_at_backlog(&mut self, now: Instant) {
-        let (Some(building), Some(schedule), Some(wanted)) = (
-            &mut self.backlog,
-            &self.schedule,
-            self.brief.workload.backlog,
-        ) else {
+        let (Some(building), Some(wanted)) = (&mut self.backlog, self.brief.workload.backlog)
+        else {
             return;
         };
-        let began = schedule.grid.origin;
+        let began = self.origin;
         let waiting = self.tally.outstanding.max(0) as u64;
         let late = now.since(began) >= wanted.deadline;
         match building.stage {

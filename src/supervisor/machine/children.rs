@@ -86,7 +86,13 @@ impl Machine {
         match frame {
             FromChild::Deltas(deltas) => {
                 for delta in &deltas {
-                    self.tally.add(delta);
+                    let (expected, new) = self.tally.add(delta);
+                    self.note_for_control(delta);
+                    if self.phase == Phase::Search
+                        && let Some(search) = &mut self.search
+                    {
+                        search.add(delta, expected, new);
+                    }
                     self.child(key, |child| child.note(delta));
                 }
                 if !deltas.is_empty()

@@ -8,7 +8,6 @@ use crate::report::disturbances::Disturbances;
 use crate::stats::delta::{LOAD_PHASES, SlotDelta};
 use crate::supervisor::disturbance::{Kind, Moment};
 use crate::supervisor::event::{ChildKey, Death};
-use crate::supervisor::periods::Periods;
 use crate::wire::Role;
 
 /// What children do is known after this time at the latest.
@@ -55,6 +54,7 @@ impl Machine {
     }
 
     fn client_died(&mut self, now: Instant, key: ChildKey, death: &Death, planned: bool) {
+        self.disturb_search();
         if let Some(observer) = &mut self.observer {
             observer.died(key);
             let next = ChildKey {
@@ -94,7 +94,7 @@ impl Machine {
             Ok(self.restarts.planned())
         } else {
             let at = match &self.schedule {
-                Some(schedule) => now.0 as f64 - schedule.grid.origin.0 as f64,
+                Some(_) => now.0 as f64 - self.origin.0 as f64,
                 None => 0.0,
             };
             let told = format!("{key} at {:.1} s: {death}", at / 1e9);
@@ -130,7 +130,7 @@ impl Machine {
     /// The run has failed, but what was acknowledged is read before it ends.
     fn producer_died(&mut self, now: Instant, reason: String) {
         match self.phase {
-            Phase::WarmUp | Phase::Measure => {
+            Phase::Search | Phase::WarmUp | Phase::Measure => {
                 self.say(now, reason.clone());
                 self.downgrade(reason);
                 self.close_load(now + INTERRUPT_AHEAD);
@@ -174,14 +174,18 @@ impl Machine {
             slot: schedule.grid.slot(now),
             ..SlotDelta::default()
         };
+        let mut due = [0; 2];
         for segment in &schedule.segments {
             let clients = self.brief.plan.producers[key.id as usize].iter();
-            let due = clients
+            let of_segment = clients
                 .map(|client| segment.due_before(segment.gap(client.share), client.stagger, until));
-            let position = &mut child.position[segment.phase as usize];
-            let missed = due.sum::<u64>().saturating_sub(*position);
+            due[segment.phase as usize] += of_segment.sum::<u64>();
+        }
+        for phase in LOAD_PHASES {
+            let position = &mut child.position[phase as usize];
+            let missed = due[phase as usize].saturating_sub(*position);
             *position += missed;
-            delta.phases.of_mut(segment.phase).unsent += missed;
+            delta.phases.of_mut(phase).unsent += missed;
         }
         self.tally.add(&delta);
     }
@@ -239,8 +243,7 @@ impl Machine {
             let time = segment.to.min(reported).since(segment.from);
             (time.as_secs_f64() * segment.rate) as i64
         });
-        let unsent = self.tally.periods.as_ref().map_or(0, Periods::unsent);
-        due.sum::<i64>() - (self.tally.load.sent + unsent) as i64
+        due.sum::<i64>() - (self.tally.load.sent + self.tally.load.unsent) as i64
     }
 
     fn moment(&self, at: Instant) -> Moment {

@@ -4,7 +4,7 @@ use super::{INTERRUPT_AHEAD, Machine, Phase, SAME_SIGNAL, signal_name};
 use crate::clock::Instant;
 use crate::report::Status;
 use crate::supervisor::event::Action;
-use crate::wire::{Role, ToChild};
+use crate::wire::Role;
 
 impl Machine {
     /// The first failure is the reason; what is left is cleaned up.
@@ -56,7 +56,7 @@ impl Machine {
         self.say(now, format!("{name}: stopping; once more ends at once"));
         match self.phase {
             Phase::Connect | Phase::Create | Phase::Ready => self.enter(now, Phase::Leave),
-            Phase::WarmUp | Phase::Measure => {
+            Phase::Search | Phase::WarmUp | Phase::Measure => {
                 self.close_load(now + INTERRUPT_AHEAD);
                 self.enter(now, Phase::Drain);
             }
@@ -82,25 +82,5 @@ impl Machine {
         }
         self.phase = Phase::Ended;
         self.actions.push(Action::End);
-    }
-
-    /// No message due from `at` on is sent, and the measured phase ends there at the latest.
-    pub(super) fn close_load(&mut self, at: Instant) {
-        let Some(schedule) = &mut self.schedule else {
-            return;
-        };
-        let end = schedule.segments.last().map_or(at, |segment| segment.to);
-        if at >= end {
-            return;
-        }
-        let origin = schedule.grid.origin;
-        for segment in &mut schedule.segments {
-            segment.from = segment.from.min(at);
-            segment.to = segment.to.min(at);
-        }
-        if let Some(periods) = &mut self.tally.periods {
-            periods.cut_short(at.since(origin));
-        }
-        self.tell_all(Role::Producer, &ToChild::EndLoad(at));
     }
 }

@@ -104,6 +104,7 @@ impl Machine {
                 }
             }
         }
+        self.disturb_search();
         if let Some(observer) = &mut self.observer {
             observer.resumed(None);
         }

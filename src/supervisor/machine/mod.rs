@@ -1,15 +1,19 @@
 //! The state machine of a run: phase × child states. Takes an event, returns actions, does no I/O.
 //!
 //! Phases come in order and each has a deadline, so a run ends in bounded time whatever happens:
-//! connect, create, ready, warm-up, measure, drain, then leave and delete, which clean up.
+//! connect, create, ready, search where it is wanted, warm-up, measure, drain, then leave and
+//! delete, which clean up.
 
 mod backlog;
 mod children;
+mod control;
 mod deaths;
 mod ending;
 mod faults;
 mod hang;
+mod load;
 mod phases;
+mod search;
 mod sweeping;
 #[cfg(test)]
 mod tests;
@@ -20,6 +24,7 @@ use std::time::Duration;
 use super::disturbance::Observer;
 use super::event::{Action, ChildKey, Event};
 use super::restart::Restarts;
+use super::search::Search;
 use super::tally::Tally;
 use crate::clock::Instant;
 use crate::config::{Driver, Workload};
@@ -28,6 +33,7 @@ use crate::report::Status;
 use crate::schedule::Schedule;
 use crate::wire::{BrokerAssignment, Role, StewardAssignment, ToChild};
 use backlog::Building;
+use control::Controlled;
 use deaths::Reported;
 use faults::FaultPlan;
 
@@ -55,6 +61,8 @@ pub enum Phase {
     Create,
     /// Clients connect, join their groups, and prove their paths with probes.
     Ready,
+    /// Load, at one rate after the other, to find the highest that holds.
+    Search,
     /// Load, not measured.
     WarmUp,
     /// Load, measured.
@@ -78,6 +86,7 @@ impl Phase {
             Self::Connect => "connect",
             Self::Create => "create",
             Self::Ready => "ready",
+            Self::Search => "search",
             Self::WarmUp => "warm-up",
             Self::Measure => "measure",
             Self::Drain => "drain",
@@ -176,6 +185,12 @@ pub struct Machine {
     probed: BTreeSet<(u32, u32)>,
     probe_at: Instant,
     schedule: Option<Schedule>,
+    /// When the measured phase begins, once that is known; before, when the load did.
+    origin: Instant,
+    /// What the rate follows, once the measured phase has begun.
+    controlled: Option<Controlled>,
+    /// The search for a rate, also when it is over.
+    search: Option<Search>,
     last_signal: Option<(i32, Instant)>,
     last_note: Option<String>,
     said: VecDeque<(String, Instant)>,
@@ -209,6 +224,9 @@ impl Machine {
             probed: BTreeSet::new(),
             probe_at: Instant::NEVER,
             schedule: None,
+            origin: Instant::default(),
+            controlled: None,
+            search: None,
             last_signal: None,
             last_note: None,
             said: VecDeque::new(),

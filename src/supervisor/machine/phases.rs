@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ANNOUNCE_AHEAD, CONNECT_WITHIN, LEAVE_WITHIN, Machine, PROBE_AGAIN, Phase};
+use super::{CONNECT_WITHIN, LEAVE_WITHIN, Machine, PROBE_AGAIN, Phase};
 use crate::clock::Instant;
-use crate::schedule::{Schedule, Segment};
-use crate::stats::delta::{Grid, LoadPhase};
-use crate::supervisor::disturbance::Observer;
+use crate::stats::delta::LoadPhase;
 use crate::supervisor::event::Action;
 use crate::supervisor::periods::SHOW_AFTER;
 use crate::wire::{Order, Role, ToChild};
@@ -66,8 +64,11 @@ impl Machine {
                 }
             }
             Phase::Ended => self.actions.push(Action::End),
-            Phase::Measure => self.begin_backlog(now),
-            Phase::Connect | Phase::WarmUp => {}
+            Phase::Measure => {
+                self.begin_control();
+                self.begin_backlog(now);
+            }
+            Phase::Connect | Phase::Search | Phase::WarmUp => {}
         }
     }
 
@@ -86,8 +87,8 @@ impl Machine {
         let end = schedule
             .segments
             .last()
-            .map_or(schedule.grid.origin, |segment| segment.to);
-        let measured = end.since(schedule.grid.origin).as_secs_f64();
+            .map_or(self.origin, |segment| segment.to);
+        let measured = end.since(self.origin).as_secs_f64();
         for second in periods.due_seconds(now) {
             let phase = match second.start {
                 start if start < 0.0 => Phase::WarmUp,
@@ -120,6 +121,8 @@ impl Machine {
         self.end_hanging_steward(now);
         self.bring_about_faults(now);
         self.look_at_backlog(now);
+        self.look_at_search(now);
+        self.control_rate(now);
         if self.phase <= Phase::Drain {
             self.show_seconds(now);
         }
@@ -178,7 +181,7 @@ impl Machine {
         let segments = &self.schedule.as_ref()?.segments;
         segments
             .iter()
-            .find(|segment| segment.phase == phase)
+            .rfind(|segment| segment.phase == phase)
             .map(|segment| segment.to)
     }
 
@@ -229,47 +232,6 @@ impl Machine {
             }
         }
         unready
-    }
-
-    /// Announces the load to all clients.
-    pub(super) fn announce(&mut self, now: Instant) {
-        let workload = &self.brief.workload;
-        let begin = now + ANNOUNCE_AHEAD;
-        let origin = begin + workload.warmup;
-        let rate = workload.rate;
-        let mut segments = Vec::new();
-        if !workload.warmup.is_zero() {
-            segments.push(Segment {
-                phase: LoadPhase::WarmUp,
-                from: begin,
-                to: origin,
-                rate,
-            });
-        }
-        let to = origin + workload.longest();
-        segments.push(Segment {
-            phase: LoadPhase::Measure,
-            from: origin,
-            to,
-            rate,
-        });
-        let grid = Grid { origin };
-        self.tally.start(grid, grid.slot(begin), workload);
-        let schedule = Schedule {
-            grid,
-            segments,
-            resume: begin,
-        };
-        for role in [Role::Consumer, Role::Producer] {
-            self.tell_all(role, &ToChild::Load(schedule.clone()));
-        }
-        self.schedule = Some(schedule);
-        let subscriptions = f64::from(self.brief.workload.subscriptions_per_topic);
-        let usual = rate * subscriptions * USUAL_BACKLOG.as_secs_f64();
-        self.observer = Some(Observer::new(grid, usual as u64));
-        self.plan_faults(origin);
-        self.deadline = Instant::NEVER;
-        self.enter(now, Phase::WarmUp);
     }
 
     /// The deadline of the phase has come.
@@ -338,7 +300,7 @@ impl Machine {
                     self.deadline = now + Duration::from_secs(2);
                 }
             }
-            Phase::WarmUp | Phase::Measure | Phase::Ended => {}
+            Phase::Search | Phase::WarmUp | Phase::Measure | Phase::Ended => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod random;
+mod rates;
 mod recovery;
 mod sweeping;
 

@@ -52,7 +52,7 @@ impl Bench {
         self.machine.brief.workload.hang_after = hang_after;
     }
 
-    fn rejoin(&mut self, role: Role, id: u32) -> ChildKey {
+    pub(super) fn rejoin(&mut self, role: Role, id: u32) -> ChildKey {
         let key = self.key(role, id);
         self.on(Event::Joined(key));
         key
@@ -171,7 +171,7 @@ fn a_producer_that_comes_back_goes_on_with_its_schedule_and_what_it_missed_is_un
     let second = bench.rejoin(Role::Producer, 0);
     let schedule = bench.schedule_of(second);
     let due = schedule.resume.since(schedule.grid.origin).as_millis() as u64;
-    let unsent = |bench: &Bench| bench.machine.tally.periods.as_ref().unwrap().unsent();
+    let unsent = |bench: &Bench| bench.machine.tally.load.unsent;
     assert_eq!(unsent(&bench), due - 900);
     assert_eq!(bench.machine.tally.load.unknown, 2_900);
     // The second life sends 300 more and says so, then dies in its turn; there is no third one.
