@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Child, Machine, PROBE_AGAIN, Phase, RESUME_AHEAD};
 use crate::clock::Instant;
 use crate::schedule::Schedule;
+use crate::stats::delta::SlotDelta;
 use crate::supervisor::event::{Action, ChildKey, Death};
 use crate::wire::{
     ConsumerAssignment, FromChild, Order, ProducerAssignment, Reply, Role, RunContext, ToChild,
@@ -86,13 +87,7 @@ impl Machine {
         match frame {
             FromChild::Deltas(deltas) => {
                 for delta in &deltas {
-                    let (expected, new) = self.tally.add(delta);
-                    self.note_for_control(delta);
-                    if self.phase == Phase::Search
-                        && let Some(search) = &mut self.search
-                    {
-                        search.add(delta, expected, new);
-                    }
+                    self.count(delta);
                     self.child(key, |child| child.note(delta));
                 }
                 if !deltas.is_empty()
@@ -123,6 +118,17 @@ impl Machine {
                 self.connect_steward();
             }
             FromChild::Hello(_) | FromChild::Finished => {}
+        }
+    }
+
+    /// Enters what a child learnt, or what is known of one that can't tell any more.
+    pub(super) fn count(&mut self, delta: &SlotDelta) {
+        let (expected, new) = self.tally.add(delta);
+        self.note_for_control(delta);
+        if self.phase == Phase::Search
+            && let Some(search) = &mut self.search
+        {
+            search.add(delta, expected, new);
         }
     }
 

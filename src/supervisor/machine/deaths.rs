@@ -160,7 +160,7 @@ impl Machine {
             of_phase.sent = published - reported.sent;
             of_phase.unknown = published - reported.resolved.min(published);
         }
-        self.tally.add(&delta);
+        self.count(&delta);
     }
 
     /// What was due before `until` while a producer was not there is unsent.
@@ -187,7 +187,7 @@ impl Machine {
             *position += missed;
             delta.phases.of_mut(phase).unsent += missed;
         }
-        self.tally.add(&delta);
+        self.count(&delta);
     }
 
     /// The load is over: who was to come back to make some needn't.
