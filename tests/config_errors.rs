@@ -150,6 +150,30 @@ fn what_this_version_does_not_do_is_said_with_what_to_do_instead() {
 }
 
 #[test]
+fn variables_of_the_environment_that_are_not_there_are_told_with_all_else() {
+    let driver = "name: ${OMB_NO_SUCH_NAME}\ndriverClass: \
+                  io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver\ncommonConfig: |\n  \
+                  bootstrap.servers=${OMB_NO_SUCH_HOST:-localhost:9092}\n  \
+                  sasl.password=${OMB_NO_SUCH_PASSWORD}\n  linger.ms=$${x\n";
+    let workload = WORKLOAD.replace("producerRate: 100", "producerRate: ${OMB_NO_SUCH_RATE}");
+    let told = files(&workload, Some(driver)).told();
+    let missing = |place: &str, key: &str, name: &str| {
+        format!(
+            "{place}: {key}: there is no environment variable {name}; set it, or write \
+             ${{{name}:-DEFAULT}}"
+        )
+    };
+    assert_eq!(
+        told,
+        [
+            missing("d.yaml:1:1", "name", "OMB_NO_SUCH_NAME"),
+            missing("d.yaml:5:3", "sasl.password", "OMB_NO_SUCH_PASSWORD"),
+            missing("w.yaml:8:1", "producerRate", "OMB_NO_SUCH_RATE"),
+        ]
+    );
+}
+
+#[test]
 fn a_search_for_a_rate_that_cannot_be_is_told_in_whole() {
     let search =
         "rateSearch:\n  objective: lost==0\n  start: 0\n  deadline: 0s\n  proof: 1s\n  proofs: 4";

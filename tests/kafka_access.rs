@@ -1,5 +1,7 @@
 //! Reaching a real Kafka, or being told why not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::net::TcpListener;
@@ -35,13 +37,23 @@ fn owned(args: &[&str]) -> Vec<String> {
 #[test]
 fn a_run_goes_through_sasl_and_tls() {
     let (user, password) = kafka::user();
-    let args = kafka::sasl(&user, &password);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut run = Run::start(&Broker::Embedded, &[], &args);
+    // The file has no secret, only the environment does.
+    let settings: String = kafka::sasl_settings(&user, "${OMB_KAFKA_PASSWORD}")
+        .into_iter()
+        .map(|(key, value)| format!("  {key}={value}\n"))
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let driver = directory.path().join("secured.yaml");
+    let class = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
+    let text = format!("driverClass: {class}\nreplicationFactor: 1\ncommonConfig: |\n{settings}");
+    std::fs::write(&driver, text).unwrap();
+    let driver = driver.display().to_string();
+    let mut run = Run::start(&Broker::Embedded, &[], &["-d", &driver]);
     let shown: Vec<String> = run
         .children()
         .into_iter()
         .map(|(pid, ..)| pid.to_string())
+        .chain([run.pid().to_string()])
         .collect();
     for pid in shown {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::fields::{Fields, flag, text, whole};
 use super::load::Overrides;
 use super::tree::{self, Entry, Line};
-use super::{Driver, KafkaConfig, Origin, Problem, Property, System, properties};
+use super::{Driver, KafkaConfig, Origin, Problem, Property, System, environment, properties};
 
 pub(super) const KAFKA: &str = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
 pub(super) const KAFKA_KEYS: &[&str] = &[
@@ -107,13 +107,15 @@ fn without_file(overrides: &Overrides) -> Driver {
 }
 
 fn from_file(file: &Path, problems: &mut Vec<Problem>) -> Option<Driver> {
-    let entries = match tree::read(file) {
+    let mut entries = match tree::read(file) {
         Ok(entries) => entries,
         Err(problem) => {
             problems.push(problem);
             return None;
         }
     };
+    // Blocks have their variables replaced line by line, each in its place.
+    environment::resolve(&mut entries, &|key| key.ends_with("Config"), problems);
     check_class(&entries, file, problems)?;
     let mut noted = Vec::new();
     let mut fields = Fields::new(entries, KAFKA_KEYS, file, problems);

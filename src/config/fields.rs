@@ -72,6 +72,9 @@ impl<'a> Fields<'a> {
         let Some(entry) = self.entry(key) else {
             return Ok(None);
         };
+        if entry.unresolved {
+            return Err(Wrong);
+        }
         match read(&entry.value) {
             Ok(value) => Ok(Some(value)),
             Err(instead) => {

@@ -5,6 +5,7 @@
 
 mod backlog;
 mod driver;
+mod environment;
 mod faults;
 mod fields;
 mod load;

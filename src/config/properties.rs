@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::environment::substitute;
 use super::tree::Line;
 use super::{Origin, Problem, Property};
 
@@ -47,11 +48,15 @@ pub(super) fn parse(
             problems.push(Problem { origin, message });
             continue;
         }
-        properties.push(Property {
-            key,
-            value: value.trim_end().to_owned(),
-            origin,
-        });
+        let value = match substitute(value.trim_end()) {
+            Ok(value) => value,
+            Err(message) => {
+                let message = format!("{key}: {message}");
+                problems.push(Problem { origin, message });
+                continue;
+            }
+        };
+        properties.push(Property { key, value, origin });
     }
     properties
 }

@@ -48,7 +48,8 @@ fn object(keys: &[Key], description: &str) -> Value {
     let properties: Map<String, Value> = keys
         .iter()
         .map(|&(key, required, kind, description)| {
-            let mut schema = value(kind);
+            let variable = json!({"type": "string", "pattern": VARIABLE});
+            let mut schema = any([value(kind), variable]);
             if !required {
                 // A key without a value counts as absent.
                 schema = json!({"anyOf": [schema, {"type": "null"}]});
@@ -70,6 +71,9 @@ fn object(keys: &[Key], description: &str) -> Value {
     }
     schema
 }
+
+/// What the environment has; what that is nobody knows here.
+const VARIABLE: &str = "\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}";
 
 /// Numbers may be written as text, and with `_`.
 const WHOLE_TEXT: &str = "^\\s*[+-]?[0-9_]*[0-9][0-9_]*\\s*$";

@@ -28,6 +28,8 @@ pub(super) struct Entry {
     pub lines: Vec<Line>,
     /// The entries of the value where it is a mapping.
     pub children: Vec<Entry>,
+    /// It names something of the environment that isn't there.
+    pub unresolved: bool,
 }
 
 /// One line of a `|` block.
@@ -229,6 +231,7 @@ impl<'a> Places<'a> {
                 value: Value::Null,
                 lines: value.lines,
                 children: value.children.unwrap_or_default(),
+                unresolved: false,
             });
         }
     }

@@ -12,7 +12,8 @@ use super::fields::{Fields, Wrong, flag, number, text, whole};
 use super::load::Overrides;
 use super::units::{check_rate, parse_duration, parse_size, show_duration};
 use super::{
-    KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, search, thresholds, tree,
+    KeyDistributor, Origin, Payload, Problem, RestartPolicy, Workload, environment, search,
+    thresholds, tree,
 };
 
 /// Every key of a workload file: OMB's, then ours.
@@ -69,8 +70,9 @@ const MOST_PROCESSES: i64 = 1024;
 
 /// Reads and checks a workload file, with the command line's values in place of the file's.
 pub(super) fn load(file: &Path, overrides: &Overrides) -> Result<Workload, Vec<Problem>> {
-    let entries = tree::read(file).map_err(|problem| vec![problem])?;
+    let mut entries = tree::read(file).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
+    environment::resolve(&mut entries, &|_| false, &mut problems);
     let mut fields = Fields::new(entries, KEYS, file, &mut problems);
     let workload = read(&mut fields, file, overrides);
     match workload {
