@@ -3,12 +3,16 @@
 //! Values are read by the same functions as those of the files, so that both take the same forms.
 
 mod broker;
+mod campaign;
 mod check;
 mod clean;
+mod csv;
+mod files;
 mod pidfile;
 mod report;
 mod run;
 mod schema;
+mod sweep;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,9 +28,12 @@ use crate::config::{
 pub use broker::broker;
 pub use check::{Settled, check, settle};
 pub use clean::{CleanArgs, clean};
+pub use csv::{CsvArgs, csv};
+pub use files::{Files, Member};
 pub use report::report;
 pub use run::run;
 pub use schema::{Described, SchemaArgs, schema};
+pub use sweep::{SweepArgs, sweep};
 
 const EXIT_CODES: &str = "\
 Exit codes (the first that applies):
@@ -87,6 +94,11 @@ pub enum Command {
     /// is listed goes to stdout, everything else to stderr.
     #[command(after_help = format!("{}{EXIT_CODES}", clean::EXAMPLES))]
     Clean(CleanArgs),
+    /// Run a workload at rising rates: one result each, and a table of rate against latency.
+    #[command(after_help = EXIT_CODES)]
+    Sweep(SweepArgs),
+    /// Put results into one CSV file, with the columns of OMB's.
+    Csv(CsvArgs),
     /// Print the JSON Schema of a file: result, samples, workload or driver.
     Schema(SchemaArgs),
     /// Run the embedded in-memory broker alone.
@@ -105,13 +117,12 @@ pub enum Command {
 /// What is run, and what the command line says over the files.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Inputs {
-    /// Workload file: topics, sizes, rates, durations.
-    #[arg(value_name = "WORKLOAD.yaml")]
+    /// The workload file.
+    #[arg(skip)]
     pub workload: PathBuf,
 
-    /// Driver file: which system, and its settings. Without it: the Kafka of -b, or, without
-    /// both, the embedded broker.
-    #[arg(short, long, value_name = "DRIVER.yaml", help_heading = "Broker")]
+    /// The driver file. Without it: the Kafka of `-b`, or, without both, the embedded broker.
+    #[arg(skip)]
     pub driver: Option<PathBuf>,
 
     /// First brokers to connect to, in place of the driver file's.
@@ -251,6 +262,10 @@ impl Inputs {
 /// Options of `omb run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
+    /// Its files.
+    #[command(flatten)]
+    pub files: Files,
+
     /// What is run.
     #[command(flatten)]
     pub inputs: Inputs,
@@ -259,9 +274,14 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Topics")]
     pub keep_topics: bool,
 
-    /// Result file, or - for stdout [default: WORKLOAD-DRIVER-DATE.json, here].
+    /// Result file, or - for stdout; of several runs, the directory of their results [default:
+    /// WORKLOAD-DRIVER-DATE.json, here].
     #[arg(short, long, value_name = "OUT.json", help_heading = "Output")]
     pub output: Option<PathBuf>,
+
+    /// As OMB's: put the results in this directory into results-TIME.csv here, and run nothing.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub csv: Option<PathBuf>,
 
     /// Samples as JSON lines, written while the run goes on [default: beside the result].
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -281,11 +301,19 @@ pub struct RunArgs {
     /// file is refused.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub pidfile: Option<PathBuf>,
+
+    /// It is one of several runs.
+    #[arg(long, value_name = "MEMBER", hide = true)]
+    pub member: Option<Member>,
 }
 
 /// Options of `omb check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
+    /// Its files.
+    #[command(flatten)]
+    pub files: Files,
+
     /// What would be run.
     #[command(flatten)]
     pub inputs: Inputs,

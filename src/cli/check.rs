@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::campaign::settle_all;
 use super::{CheckArgs, Inputs};
 use crate::broker;
 use crate::config::{
@@ -71,22 +72,28 @@ pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
 /// Does `omb check`: the summary goes to stdout, notes and problems to stderr. Returns the exit
 /// code.
 pub fn check(args: &CheckArgs) -> u8 {
-    match settle(&args.inputs) {
-        Ok(settled) => {
-            for note in &settled.kafka.notes {
-                eprintln!("omb: note: {note}");
-            }
-            // A reader that went away has seen enough.
-            _ = std::io::Write::write_all(&mut std::io::stdout(), settled.to_string().as_bytes());
-            0
-        }
+    let settled = match settle_all(&args.files.pairs(&args.inputs)) {
+        Ok(settled) => settled,
         Err(problems) => {
             for problem in problems {
                 eprintln!("omb: {problem}");
             }
-            2
+            return 2;
         }
+    };
+    if let Some(note) = args.files.notes() {
+        eprintln!("omb: note: {note}");
     }
+    for (number, settled) in settled.iter().enumerate() {
+        for note in &settled.kafka.notes {
+            eprintln!("omb: note: {note}");
+        }
+        let parted = if number == 0 { "" } else { "\n" };
+        let text = format!("{parted}{settled}");
+        // A reader that went away has seen enough.
+        _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+    }
+    0
 }
 
 impl Settled {

@@ -3,6 +3,7 @@
 //! The types here are what the supervisor hands over; each writer turns them into its own form.
 
 pub mod backlog;
+pub mod csv;
 pub mod disturbances;
 mod examples;
 pub mod file;
@@ -17,6 +18,7 @@ pub mod result;
 pub mod samples;
 pub mod schema;
 pub mod search;
+pub mod table;
 pub mod terminal;
 pub mod thresholds;
 

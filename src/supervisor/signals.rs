@@ -37,7 +37,7 @@ pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
 }
 
 /// Whether this process ignores a signal.
-fn ignored(signal: i32) -> bool {
+pub fn ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask
