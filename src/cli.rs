@@ -21,8 +21,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::broker::Fault as BrokerFault;
 use crate::config::{
-    Fault, Overrides, RestartOverrides, Threshold, check_hang_after, parse_count, parse_duration,
-    parse_fault, parse_memory, parse_objective, parse_rate, parse_size, parse_threshold,
+    Fault, Overrides, RestartOverrides, Threshold, check_hang_after, check_topic_prefix,
+    parse_count, parse_duration, parse_fault, parse_memory, parse_objective, parse_rate,
+    parse_size, parse_threshold,
 };
 
 pub use broker::broker;
@@ -143,6 +144,11 @@ pub struct Inputs {
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Topics")]
     pub topics: Option<u32>,
 
+    /// What the names of topics begin with [default: test-topic].
+    #[arg(long, value_name = "NAME", value_parser = check_topic_prefix, conflicts_with = "topic",
+          help_heading = "Topics")]
+    pub topic_prefix: Option<String>,
+
     /// Partitions of each topic.
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Topics")]
     pub partitions: Option<u32>,
@@ -235,6 +241,7 @@ impl Inputs {
             warmup: self.warmup,
             message_size: self.message_size,
             topics: self.topics,
+            topic_prefix: self.topic_prefix.clone(),
             partitions: self.partitions,
             producer_processes: self.producer_processes,
             consumer_processes: self.consumer_processes,
@@ -280,7 +287,7 @@ pub struct RunArgs {
     pub output: Option<PathBuf>,
 
     /// As OMB's: put the results in this directory into results-TIME.csv here, and run nothing.
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[arg(long, value_name = "DIR", exclusive = true, help_heading = "Output")]
     pub csv: Option<PathBuf>,
 
     /// Samples as JSON lines, written while the run goes on [default: beside the result].

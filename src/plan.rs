@@ -30,9 +30,11 @@ impl RunId {
         (id.to_string() == text).then_some(id)
     }
 
-    /// The run that this topic belongs to, by its name.
+    /// The run that this topic belongs to, by its name, `PREFIX-NUMBER-RUN`.
     pub fn of_topic(name: &str) -> Option<Self> {
-        Self::numbered(name.strip_prefix("test-topic-")?)
+        let (rest, _) = name.rsplit_once('-')?;
+        let (prefix, _) = rest.rsplit_once('-')?;
+        Self::numbered(name.strip_prefix(prefix)?.strip_prefix('-')?).filter(|_| !prefix.is_empty())
     }
 
     /// The run that this group belongs to, by its name.
@@ -139,7 +141,7 @@ fn topics(workload: &Workload, run: RunId, existing: Option<&str>) -> Vec<NewTop
         }],
         None => (0..workload.topics)
             .map(|number| NewTopic {
-                name: format!("test-topic-{number}-{run}"),
+                name: format!("{}-{number}-{run}", workload.topic_prefix),
                 partitions,
             })
             .collect(),
@@ -319,7 +321,8 @@ mod tests {
 
     #[test]
     fn names_tell_their_run_and_nobody_elses_do() {
-        let plan = Plan::new(&workload(), RUN, None, 2);
+        let mut workload = workload();
+        let plan = Plan::new(&workload, RUN, None, 2);
         assert_eq!(RunId::of_topic(&plan.topics[0].name), Some(RUN));
         assert_eq!(RunId::of_group(&plan.groups[0]), Some(RUN));
         for name in [
@@ -329,12 +332,17 @@ mod tests {
             "test-topic-0-c0ffee",
             "test-topic-0-00C0FFEE",
             "test-topic-0-+0c0ffee",
-            "my-test-topic-0-00c0ffee",
-            "sub-000-00c0ffee",
+            "-0-00c0ffee",
+            "0-00c0ffee",
         ] {
             assert_eq!(RunId::of_topic(name), None, "{name}");
         }
+        workload.topic_prefix = "-my.load-7-".to_owned();
+        let plan = Plan::new(&workload, RUN, None, 2);
+        assert_eq!(plan.topics[0].name, "-my.load-7--0-00c0ffee");
+        assert_eq!(RunId::of_topic(&plan.topics[0].name), Some(RUN));
         assert_eq!(RunId::of_group("sub-000-mine"), None);
+        assert_eq!(RunId::of_group("load-000-00c0ffee"), None);
     }
 
     #[test]

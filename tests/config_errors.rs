@@ -131,6 +131,13 @@ fn a_value_out_of_bounds_is_told_with_the_bounds() {
         ["w.yaml:2:1: topics is 0; give a whole number from 1 to 2147483647"]
     );
     assert_eq!(
+        workload("topics: 1", "topics: 1\ntopicPrefix: my load"),
+        [
+            "w.yaml:3:1: topicPrefix is text \"my load\"; give 1 to 229 letters, digits, dots, \
+             underscores and hyphens, such as test-topic"
+        ]
+    );
+    assert_eq!(
         workload(
             "testDuration: 5s",
             "testDuration: 5s\nuseRandomizedPayloads: true\n\

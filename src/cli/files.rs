@@ -11,7 +11,7 @@ use super::Inputs;
 #[derive(Clone, Debug, Default, Args)]
 pub struct Files {
     /// Workload file: topics, sizes, rates, durations. Several are run one after the other.
-    #[arg(value_name = "WORKLOAD.yaml", required_unless_present = "csv")]
+    #[arg(value_name = "WORKLOAD.yaml", required = true)]
     pub workloads: Vec<PathBuf>,
 
     /// Driver file: which system, and its settings. Without it: the Kafka of -b, or, without

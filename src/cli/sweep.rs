@@ -190,9 +190,6 @@ impl SweepArgs {
                 "a sweep takes one workload and one driver; make a sweep for each".to_owned(),
             );
         }
-        if self.run.csv.is_some() {
-            return Some("--csv: a sweep writes its own table; leave it out".to_owned());
-        }
         let inputs = &self.run.inputs;
         if inputs.rate.is_some() {
             return Some("--rate: a sweep has the rates of --rates; leave it out".to_owned());

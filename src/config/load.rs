@@ -20,6 +20,8 @@ pub struct Overrides {
     pub message_size: Option<usize>,
     /// `--topics`.
     pub topics: Option<u32>,
+    /// `--topic-prefix`: what names of topics begin with.
+    pub topic_prefix: Option<String>,
     /// `--partitions`: of each topic.
     pub partitions: Option<u32>,
     /// `--producer-processes`.

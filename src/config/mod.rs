@@ -33,7 +33,7 @@ pub use thresholds::{
     Count, Latency, Measure, Relation, Statistic, Threshold, measures, parse_threshold,
 };
 pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, show_duration};
-pub use workload::check_hang_after;
+pub use workload::{check_hang_after, check_topic_prefix};
 
 /// One workload, complete and within bounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Workload {
     pub name: String,
     /// Number of topics; with `--topic NAME` it is 1.
     pub topics: u32,
+    /// What the names of topics begin with.
+    #[serde(default = "workload::usual_prefix")]
+    pub topic_prefix: String,
     /// Partitions of each topic.
     pub partitions_per_topic: u32,
     /// Logical producers of each topic.
@@ -283,6 +286,7 @@ pub mod testing {
         Workload {
             name: "test".to_owned(),
             topics: 1,
+            topic_prefix: "test-topic".to_owned(),
             partitions_per_topic: 1,
             producers_per_topic: 1,
             subscriptions_per_topic: 1,

@@ -85,6 +85,10 @@ fn value(kind: Kind) -> Value {
     let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
     match kind {
         Kind::Text => json!({"type": ["string", "number", "boolean"]}),
+        Kind::TopicPrefix => any([
+            text("^[A-Za-z0-9._-]{1,229}$"),
+            json!({"type": ["number", "boolean"]}),
+        ]),
         Kind::Flag => any([
             json!({"type": "boolean"}),
             text("^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"),

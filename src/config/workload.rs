@@ -20,6 +20,7 @@ use super::{
 pub(super) const KEYS: &[&str] = &[
     "name",
     "topics",
+    "topicPrefix",
     "partitionsPerTopic",
     "keyDistributor",
     "messageSize",
@@ -65,6 +66,8 @@ const LARGEST_POOL: usize = 1 << 30;
 const SHORTEST_PERIOD: Duration = Duration::from_millis(200);
 /// Children report five times a second; a host that is overloaded may keep them from it for a while.
 const SHORTEST_HANG: Duration = Duration::from_secs(2);
+/// A topic's name has 249 characters at most.
+const LONGEST_PREFIX: usize = 249 - "-4294967295-00c0ffee".len();
 /// More processes than this are a mistake on one host.
 const MOST_PROCESSES: i64 = 1024;
 
@@ -94,6 +97,12 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
         overrides.topics
     };
     let topics = count(fields, "topics", "topics: 1", given_topics);
+    let topic_prefix = given(fields, "topicPrefix", overrides.topic_prefix.clone());
+    let topic_prefix = topic_prefix.unwrap_or_else(|| {
+        fields.or("topicPrefix", usual_prefix(), |value| {
+            check_topic_prefix(&text(value)?)
+        })
+    });
     let partitions = count(
         fields,
         "partitionsPerTopic",
@@ -175,6 +184,7 @@ fn read(fields: &mut Fields<'_>, file: &Path, overrides: &Overrides) -> Option<W
     Some(Workload {
         name,
         topics: topics?,
+        topic_prefix,
         partitions_per_topic: partitions?,
         producers_per_topic: producers?,
         subscriptions_per_topic: subscriptions?,
@@ -385,6 +395,26 @@ pub fn check_hang_after(after: Duration) -> Result<Duration, String> {
         return Err("give at least 2s".to_owned());
     }
     Ok(after)
+}
+
+/// OMB's.
+pub(super) fn usual_prefix() -> String {
+    "test-topic".to_owned()
+}
+
+/// Whether names of topics can begin so: number and run follow.
+///
+/// # Errors
+/// What to give instead.
+pub fn check_topic_prefix(prefix: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if prefix.is_empty() || prefix.len() > LONGEST_PREFIX || !prefix.chars().all(known) {
+        return Err(format!(
+            "give 1 to {LONGEST_PREFIX} letters, digits, dots, underscores and hyphens, such as \
+             test-topic"
+        ));
+    }
+    Ok(prefix.to_owned())
 }
 
 fn restart(fields: &mut Fields<'_>, overrides: &Overrides) -> RestartPolicy {

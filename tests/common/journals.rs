@@ -50,7 +50,17 @@ impl Site {
 
     /// A run that was killed together with its steward; its id.
     pub fn dead(&self) -> String {
-        let run = self.live();
+        self.dead_with(&[])
+    }
+
+    /// One that gave its topics names of another beginning.
+    pub fn dead_with_prefix(&self, prefix: &str) -> String {
+        self.dead_with(&["--topic-prefix", prefix])
+    }
+
+    fn dead_with(&self, args: &[&str]) -> String {
+        let run = self.run(&[("testDuration", "10m")], args);
+        run.wait_for_measure();
         kill_with_steward(run)
     }
 
@@ -130,11 +140,11 @@ impl Cleaned {
         let name = |line: &str| {
             let (kind, name) = line.split_once(' ').unwrap();
             let start = match kind {
-                "topic" => "test-topic-",
-                "group" => "sub-",
+                "topic" => ["test-topic-", "our.load-"],
+                "group" => ["sub-"; 2],
                 _ => panic!("{line}"),
             };
-            assert!(name.starts_with(start), "{line}");
+            assert!(start.iter().any(|start| name.starts_with(start)), "{line}");
             name.to_owned()
         };
         let mut names: Vec<String> = stdout.lines().map(name).collect();

@@ -324,7 +324,8 @@ impl Rewind {
 
 /// The number of a topic within its run, where its name is one that runs give.
 fn number_of(name: &str) -> Option<u32> {
-    let (number, run) = name.strip_prefix("test-topic-")?.split_once('-')?;
+    let (rest, run) = name.rsplit_once('-')?;
+    let (_, number) = rest.rsplit_once('-')?;
     let is_run = run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_run.then(|| number.parse().ok()).flatten()
 }

@@ -6,6 +6,7 @@ use crate::config::driver::KAFKA;
 #[derive(Clone, Copy)]
 pub enum Kind {
     Text,
+    TopicPrefix,
     Flag,
     /// From, to (where it is bounded).
     Whole(i64, Option<i64>),
@@ -44,6 +45,12 @@ pub const WORKLOAD: &[Key] = &[
         "Name in the result. Default: the file's.",
     ),
     ("topics", true, Kind::Whole(1, MOST), "Number of topics."),
+    (
+        "topicPrefix",
+        false,
+        Kind::TopicPrefix,
+        "What the names of topics begin with. Default: test-topic.",
+    ),
     (
         "partitionsPerTopic",
         true,

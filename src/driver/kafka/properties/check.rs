@@ -24,7 +24,7 @@ pub(super) fn one(key: &str, value: &str) -> Result<(), String> {
     };
     // The library speaks of an alias by the name behind it, which nobody wrote.
     let as_written = |reason: &str| {
-        let reason = reason.trim_end_matches('.');
+        let reason = reason.trim().trim_end_matches('.');
         let canonical = known::canonical(key);
         if reason.contains(&format!("\"{key}\"")) {
             reason.to_owned()

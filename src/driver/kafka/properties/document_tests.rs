@@ -1,8 +1,13 @@
 //! The documentation of the Java client's settings shows the table in the code.
 
-use super::java::{Fate, TABLE};
+use super::java::{Fate, TABLE, names};
+use super::known;
 
 const DOCUMENT: &str = include_str!("../../../../docs/client-settings.md");
+
+/// What the clients of Kafka 4.2 list: `ProducerConfig.configNames()` and those of consumers and
+/// administrators.
+const OF_JAVA: &str = include_str!("../../../../tests/data/java-client-settings.txt");
 
 fn row(name: &str, fate: Fate) -> String {
     let becomes = match fate {
@@ -27,4 +32,14 @@ fn the_document_has_each_row_of_the_table_and_no_other() {
         shown == rows,
         "docs/client-settings.md needs these rows:\n{wanted}"
     );
+}
+
+#[test]
+fn every_setting_of_the_java_client_is_known() {
+    let unknown: Vec<&str> = OF_JAVA
+        .lines()
+        .filter(|name| known::find(name).is_none() && !names().any(|known| known == *name))
+        .collect();
+    assert_eq!(OF_JAVA.lines().count(), 141);
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
