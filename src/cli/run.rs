@@ -15,7 +15,7 @@ use crate::driver::kafka::client_library;
 use crate::driver::kafka::properties::effective::effective;
 use crate::host::Host;
 use crate::init;
-use crate::report::provenance::{Provenance, Versions, shown_command};
+use crate::report::provenance::{ClientDefault, Provenance, Versions, shown_command};
 use crate::supervisor::journal::entry::Access;
 use crate::supervisor::{self, Ended, Options};
 
@@ -143,6 +143,12 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
         let settings = settings.into_iter().map(|(key, value)| (key, value.into()));
         (role.to_owned(), Value::Object(settings.collect()))
     });
+    let differing = settled.kafka.differing.iter().map(|default| ClientDefault {
+        role: default.role.clone(),
+        name: default.name.clone(),
+        ours: default.ours.clone(),
+        java: default.java.clone(),
+    });
     let provenance = Provenance {
         versions: Versions {
             omb: env!("CARGO_PKG_VERSION").into(),
@@ -156,6 +162,7 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
         command_line: shown_command(std::env::args().filter(|arg| !arg.starts_with("--member="))),
         seed: settled.workload.seed,
         client_configuration: clients.into_iter().collect(),
+        client_defaults: differing.collect(),
     };
     let options = Options {
         access,

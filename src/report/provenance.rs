@@ -23,6 +23,22 @@ pub struct Provenance {
     pub seed: u64,
     /// Effective settings of the clients, by role, secrets replaced.
     pub client_configuration: Map<String, Value>,
+    /// Defaults, set by nobody, in which our clients differ from OMB's Java client.
+    #[serde(default)]
+    pub client_defaults: Vec<ClientDefault>,
+}
+
+/// A default of ours that is not the Java client's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientDefault {
+    /// `producer` or `consumer`.
+    pub role: String,
+    /// Its name in the Java client.
+    pub name: String,
+    /// What omb runs with, in the Java client's unit.
+    pub ours: String,
+    /// What the Java client would have run with.
+    pub java: String,
 }
 
 /// Versions of the programs that took part.

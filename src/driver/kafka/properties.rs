@@ -6,6 +6,7 @@
 
 mod check;
 mod defaults;
+pub mod differing;
 pub mod effective;
 mod jaas;
 pub mod java;
@@ -17,6 +18,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{KafkaConfig, Origin, Problem, Property, is_secret, nearest};
+use differing::Differing;
 use java::{Meaning, Written};
 use known::{Known, Scope};
 
@@ -60,6 +62,8 @@ pub struct Prepared {
     pub topic: Vec<(String, String)>,
     /// What was set aside or changed, and why: one sentence each, to be shown and reported.
     pub notes: Vec<String>,
+    /// Defaults in which our clients differ from the Java client.
+    pub differing: Vec<Differing>,
 }
 
 /// The kinds of clients.
@@ -182,6 +186,7 @@ pub fn prepare(config: &KafkaConfig) -> Result<Prepared, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
+    let differing = clients.iter().flat_map(differing::of).collect();
     let [producer, consumer, admin] = clients.map(|client| client.pairs());
     let topic = config
         .topic
@@ -196,6 +201,7 @@ pub fn prepare(config: &KafkaConfig) -> Result<Prepared, Vec<Problem>> {
         },
         topic,
         notes,
+        differing,
     })
 }
 

@@ -13,7 +13,7 @@ pub fn effective(clients: &super::ClientProperties) -> [(&'static str, Vec<(Stri
     ]
 }
 
-fn of(role: Role, settings: &[(String, String)]) -> Vec<(String, String)> {
+pub(super) fn of(role: Role, settings: &[(String, String)]) -> Vec<(String, String)> {
     let mut config = ClientConfig::new();
     for (key, value) in settings {
         config.set(key, value);

@@ -178,6 +178,47 @@ fn idempotence_is_what_the_file_says() {
 }
 
 #[test]
+fn defaults_that_are_not_the_java_clients_are_listed_unless_somebody_has_set_them() {
+    let of = |config: &KafkaConfig| {
+        let prepared = prepare(config).unwrap();
+        let each = prepared.differing.into_iter();
+        each.map(|d| format!("{} {}: {} not {}", d.role, d.name, d.ours, d.java))
+            .collect::<Vec<_>>()
+    };
+    let plain = of(&producer(&["acks=all"]));
+    for expected in [
+        "producer enable.idempotence: false not true",
+        "producer buffer.memory: 8388608 not 33554432",
+        "consumer isolation.level: read_committed not read_uncommitted",
+        "consumer session.timeout.ms: 6000 not 45000",
+        "producer metadata.max.age.ms: 900000 not 300000",
+        "consumer metadata.max.age.ms: 900000 not 300000",
+    ] {
+        assert!(
+            plain.iter().any(|told| told == expected),
+            "{expected}: {plain:?}"
+        );
+    }
+    // What is alike is not listed.
+    assert!(
+        !plain
+            .iter()
+            .any(|told| told.contains("acks") || told.contains("retries")),
+        "{plain:?}"
+    );
+    let set = of(&producer(&[
+        "enable.idempotence=false",
+        "buffer.memory=1048576",
+    ]));
+    assert!(
+        !set.iter()
+            .any(|told| told.contains("idempotence") || told.contains("buffer")),
+        "{set:?}"
+    );
+    assert_eq!(set.len(), plain.len() - 2);
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_told() {
     let told = problem(&producer(&["enable.idempotence=true", "acks=1"]));
     assert!(
