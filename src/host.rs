@@ -60,11 +60,7 @@ impl Host {
             )
             .filter(|&count| count > 0),
             usable_processors: std::thread::available_parallelism().ok().map(usize::from),
-            memory_bytes: read("/proc/meminfo")
-                .as_deref()
-                .and_then(|text| value(text, "MemTotal"))
-                .and_then(|size| size.strip_suffix(" kB")?.parse::<u64>().ok())
-                .map(|kibibytes| kibibytes * 1024),
+            memory_bytes: kibibytes("MemTotal"),
             limits: Limits {
                 open_files: limit(Resource::RLIMIT_NOFILE),
                 processes: limit(Resource::RLIMIT_NPROC),
@@ -72,6 +68,64 @@ impl Host {
             },
         }
     }
+}
+
+/// What is free on this machine; none where it doesn't tell, or where there is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Memory that processes can have without others giving up theirs.
+    pub memory: Option<u64>,
+    /// Bytes on the disk that has most.
+    pub disk: Option<u64>,
+    /// Open files of a process.
+    pub files: Option<u64>,
+    /// Threads, more than there are.
+    pub threads: Option<u64>,
+    /// Local ports for connections.
+    pub ports: Option<u64>,
+    /// Processors that this process may use.
+    pub processors: usize,
+}
+
+impl Room {
+    /// As of now.
+    pub fn now() -> Self {
+        let number = |path: &str| read(path)?.parse::<u64>().ok();
+        let memory = kibibytes("MemAvailable");
+        let most = number("/sys/fs/cgroup/memory.max");
+        let used = number("/sys/fs/cgroup/memory.current").unwrap_or(0);
+        let of_group = most.map(|most| most.saturating_sub(used));
+        let all_threads = number("/proc/sys/kernel/threads-max");
+        let of_user = limit(Resource::RLIMIT_NPROC);
+        let of_pids = number("/sys/fs/cgroup/pids.max");
+        let ports = read("/proc/sys/net/ipv4/ip_local_port_range").and_then(|range| {
+            let (low, high) = range.split_once(char::is_whitespace)?;
+            let (low, high): (u64, u64) = (low.parse().ok()?, high.trim().parse().ok()?);
+            Some(high.saturating_sub(low) + 1)
+        });
+        let free = |path: &&str| {
+            let found = nix::sys::statvfs::statvfs(*path).ok()?;
+            Some(found.blocks_available() * found.fragment_size())
+        };
+        Self {
+            memory: [memory, of_group].into_iter().flatten().min(),
+            disk: ["/", "/var", "/tmp", "/home", "."]
+                .iter()
+                .filter_map(free)
+                .max(),
+            files: limit(Resource::RLIMIT_NOFILE),
+            threads: [all_threads, of_user, of_pids].into_iter().flatten().min(),
+            ports,
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// A line of `/proc/meminfo`, in bytes.
+fn kibibytes(name: &str) -> Option<u64> {
+    let text = read("/proc/meminfo")?;
+    let size = value(&text, name)?.strip_suffix(" kB")?;
+    Some(size.parse::<u64>().ok()? * 1024)
 }
 
 fn read(path: &str) -> Option<String> {

@@ -4,6 +4,8 @@
 //! long as the host can hold as many; beyond that one client serves several topics, and the plan
 //! has a note that says so.
 
+pub mod forecast;
+
 use std::fmt;
 
 use crate::config::Workload;

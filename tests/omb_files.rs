@@ -49,7 +49,12 @@ fn check(folder: &Path, arguments: &[&str]) -> (String, String) {
         .unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{arguments:?}: {told}");
-    (String::from_utf8(output.stdout).unwrap(), told)
+    // What this machine has too little of says nothing of the files.
+    let notes = told
+        .lines()
+        .filter(|line| !line.starts_with("omb: warning: "));
+    let notes: String = notes.map(|line| format!("{line}\n")).collect();
+    (String::from_utf8(output.stdout).unwrap(), notes)
 }
 
 fn folder() -> TempDir {

@@ -10,6 +10,8 @@ use crate::config::{
     show_duration,
 };
 use crate::driver::kafka::properties::{self, Prepared};
+use crate::host::Room;
+use crate::plan::forecast::{Cluster, Forecast};
 use crate::plan::{Plan, RunId};
 
 /// What a command line and its files come to, free of mistakes.
@@ -88,8 +90,12 @@ pub fn check(args: &CheckArgs) -> u8 {
         for note in &settled.kafka.notes {
             eprintln!("omb: note: {note}");
         }
+        let forecast = settled.forecast(&args.inputs);
+        for warning in settled.warnings(&forecast) {
+            eprintln!("omb: warning: {warning}");
+        }
         let parted = if number == 0 { "" } else { "\n" };
-        let text = format!("{parted}{settled}");
+        let text = format!("{parted}{settled}{forecast}");
         // A reader that went away has seen enough.
         _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
     }
@@ -97,6 +103,45 @@ pub fn check(args: &CheckArgs) -> u8 {
 }
 
 impl Settled {
+    /// What the run will take.
+    pub fn forecast(&self, inputs: &Inputs) -> Forecast {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let plan = Plan::new(&self.workload, RunId(0), inputs.topic.as_deref(), cores);
+        let setting = |settings: &[(String, String)], name: &str| {
+            let found = settings.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let clients = &self.kafka.clients;
+        let kbytes = |settings, name| {
+            let given = setting(settings, name).and_then(|kbytes| kbytes.parse::<u64>().ok());
+            given.unwrap_or(0).saturating_mul(1024)
+        };
+        let servers = setting(&clients.producer, "bootstrap.servers").unwrap_or_default();
+        let System::Kafka(kafka) = &self.driver.system;
+        let cluster = Cluster {
+            brokers: servers.split(',').count(),
+            embedded: self.driver.embedded,
+            replication: u64::try_from(kafka.replication_factor).unwrap_or(1),
+            queues: [
+                kbytes(&clients.producer, "queue.buffering.max.kbytes"),
+                kbytes(&clients.consumer, "queued.max.messages.kbytes"),
+            ],
+        };
+        Forecast::new(&plan, &self.workload, cluster)
+    }
+
+    /// What this machine has too little of.
+    pub fn warnings(&self, forecast: &Forecast) -> Vec<String> {
+        let servers = self.kafka.clients.producer.iter();
+        let mut servers = servers.filter(|(key, _)| key == "bootstrap.servers");
+        let is_here = |server: &str| {
+            let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+            ["localhost", "127.0.0.1", "[::1]"].contains(&host.trim())
+        };
+        let here = servers.any(|(_, all)| all.split(',').any(is_here));
+        forecast.warnings(&Room::now(), here)
+    }
+
     /// Messages that producers would refuse are told before any is sent.
     fn too_large(&self, inputs: &Inputs) -> Option<Problem> {
         // Key and headers count too.

@@ -164,6 +164,8 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
         client_configuration: clients.into_iter().collect(),
         client_defaults: differing.collect(),
     };
+    let mut notes = settled.kafka.notes.clone();
+    notes.extend(settled.warnings(&settled.forecast(inputs)));
     let options = Options {
         access,
         workload_stem: stem.to_string_lossy().into_owned(),
@@ -172,7 +174,7 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
         topic: inputs.topic.clone(),
         keep_topics: args.keep_topics,
         compressed,
-        notes: settled.kafka.notes,
+        notes,
         output,
         samples: args.samples.clone(),
         hlog: args.hlog.clone(),

@@ -76,8 +76,10 @@ fn line(text: &str) -> Result<Line, String> {
 /// Least above 0, mean, standard deviation, most.
 fn spread(rates: &[f64]) -> [String; 4] {
     let count = rates.len().max(1) as f64;
-    let mean = rates.iter().sum::<f64>() / count;
-    let variance = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / count;
+    // The sum of nothing is -0.
+    let sum = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |sum, value| sum + value);
+    let mean = sum(&mut rates.iter().copied()) / count;
+    let variance = sum(&mut rates.iter().map(|rate| (rate - mean).powi(2))) / count;
     let least = rates.iter().copied().filter(|rate| *rate > 0.0);
     let least = least.reduce(f64::min).unwrap_or(0.0);
     let most = rates.iter().copied().fold(0.0, f64::max);
