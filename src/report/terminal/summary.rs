@@ -71,7 +71,7 @@ fn count(number: u64, what: &str, plural: &str) -> String {
 
 fn target(rate_asked: f64) -> String {
     if rate_asked == 0.0 {
-        "the highest rate that holds".to_owned()
+        "highest rate that holds, messages".to_owned()
     } else if rate_asked >= FLAT_OUT {
         "flat out".to_owned()
     } else {

@@ -241,9 +241,9 @@ impl Machine {
         let reported = Instant(now.0.saturating_sub(REPORTED_AFTER.as_nanos() as u64));
         let due = schedule.segments.iter().map(|segment| {
             let time = segment.to.min(reported).since(segment.from);
-            (time.as_secs_f64() * segment.rate) as i64
+            time.as_secs_f64() * segment.rate
         });
-        due.sum::<i64>() - (self.tally.load.sent + self.tally.load.unsent) as i64
+        due.sum::<f64>() as i64 - (self.tally.load.sent + self.tally.load.unsent) as i64
     }
 
     fn moment(&self, at: Instant) -> Moment {
