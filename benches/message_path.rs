@@ -148,6 +148,7 @@ fn receive_all(books: &mut ConsumerBooks, stamps: &[[u8; LEN]], keys: bool) {
             offset,
             payload: stamp,
             header: None,
+            redelivered: None,
         });
     }
 }

@@ -124,6 +124,7 @@ impl Topic {
                 start: self.sequence - PER_SLOT,
                 end: self.sequence,
             }],
+            redelivered: false,
         });
         delta
     }

@@ -139,6 +139,7 @@ impl Source {
                 stream: self.stream,
                 phase: LoadPhase::Measure,
                 sequences,
+                redelivered: false,
             }],
             stragglers,
         };
@@ -158,7 +159,8 @@ impl Source {
                 phase: LoadPhase::Measure,
                 sequence,
                 partition: self.place,
-                offset: self.offset,
+                offset: Some(self.offset),
+                redelivered: false,
             });
             self.offset += 1;
         }

@@ -137,8 +137,11 @@ pub struct Partition {
 pub struct Incoming<'a> {
     /// Where it lay.
     pub partition: Partition,
-    /// Its offset there.
+    /// Its offset there; where the system has none, a number that the driver gives in the order of
+    /// receipt.
     pub offset: u64,
+    /// Where the system has no offsets: whether it says that it has delivered the message before.
+    pub redelivered: Option<bool>,
     /// Its payload.
     pub payload: &'a [u8],
     /// The stamp header, where it has one. Looked up only if the payload is too short for a stamp.

@@ -249,6 +249,9 @@ pub struct PartitionRead {
     pub first_foreign: Option<u64>,
     /// Probe messages.
     pub probes: u64,
+    /// Load messages that have no offset, because the system has none: they are in no range.
+    #[serde(default)]
+    pub unplaced: u64,
 }
 
 /// Load messages of one stream and phase that one consumer client received in one slot, but for
@@ -261,6 +264,9 @@ pub struct StreamRead {
     pub phase: LoadPhase,
     /// Their sequence numbers.
     pub sequences: Vec<Range>,
+    /// They have no offset, and the broker says that it has delivered them before.
+    #[serde(default)]
+    pub redelivered: bool,
 }
 
 /// A message that came after one of the same stream and partition with the same or a higher
@@ -275,8 +281,11 @@ pub struct Straggler {
     pub sequence: u64,
     /// Where it lay.
     pub partition: TopicPartition,
-    /// Its offset there.
-    pub offset: u64,
+    /// Its offset there; `None` where the system has none.
+    pub offset: Option<u64>,
+    /// It has no offset, and the broker says that it has delivered it before.
+    #[serde(default)]
+    pub redelivered: bool,
 }
 
 /// What one consumer client learnt in one slot. Every load message it received is once in

@@ -50,7 +50,12 @@ impl Example {
 
 impl From<&Straggler> for Example {
     fn from(from: &Straggler) -> Self {
-        Self::at(from.partition, from.offset).sent_by(from.stream, from.sequence)
+        Self {
+            topic: Some(from.partition.topic),
+            partition: Some(from.partition.partition),
+            offset: from.offset,
+            ..Self::of(from.stream, from.sequence)
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Exact per subscription, whoever of its members read what, and however often they died: a load
 //! message is known by its stream and sequence number, a place by its partition and offset.
-//! - redelivered: an offset that was reported before;
+//! - redelivered: an offset that was reported before; where the system has no offsets, a known message
+//!   that the broker says it has delivered before;
 //! - duplicate: a known message at a new offset;
-//! - reordered: a new message behind a later one of the same stream and partition;
+//! - reordered: a new message behind a later one of the same stream and partition, that is not
+//!   delivered for a second time;
 //! - lost: acknowledged, not received, and the subscription has read past its place;
 //! - late: received after it was settled as lost (and then no longer lost).
 //!

@@ -33,6 +33,10 @@ struct PartitionState {
     position: Option<u64>,
     touched: bool,
     load: Vec<Range>,
+    /// Load messages without an offset.
+    unplaced: u64,
+    /// Positions are our own numbers, and mean nothing to anybody else.
+    receipts: bool,
     foreign: u64,
     first_foreign: Option<u64>,
     probes: u64,
@@ -70,6 +74,8 @@ impl PartitionState {
 struct Stream {
     id: StreamId,
     received: ByPhase<RangeCollector>,
+    /// Delivered before, as the broker says.
+    redelivered: ByPhase<RangeCollector>,
 }
 
 type Positions = Vec<(Partition, u64)>;
@@ -156,9 +162,12 @@ impl ConsumerBooks {
         if partition.position.replace(message.offset + 1).is_none() {
             partition.from = message.offset;
         }
+        partition.receipts = message.redelivered.is_some();
         let Some(stamp) = stamp else {
             partition.foreign += 1;
-            partition.first_foreign.get_or_insert(message.offset);
+            if !partition.receipts {
+                partition.first_foreign.get_or_insert(message.offset);
+            }
             return;
         };
         match stamp.kind {
@@ -196,6 +205,7 @@ impl ConsumerBooks {
         let place = message.partition;
         let partition = &mut self.partitions[place.topic as usize][place.partition as usize];
         match partition.load.last_mut() {
+            _ if message.redelivered.is_some() => partition.unplaced += 1,
             Some(last) if last.end == message.offset => last.end += 1,
             _ => {
                 partition.load.push(Range {
@@ -204,12 +214,16 @@ impl ConsumerBooks {
                 });
             }
         }
-        let in_order = partition.in_order(index as u32, stamp.sequence);
-        let fresh = in_order
-            && self.streams[index]
-                .received
-                .of_mut(phase)
-                .insert(stamp.sequence);
+        // What comes for a second time says nothing of the order.
+        let again = message.redelivered == Some(true);
+        let in_order = again || partition.in_order(index as u32, stamp.sequence);
+        let stream = &mut self.streams[index];
+        let collected = if again {
+            &mut stream.redelivered
+        } else {
+            &mut stream.received
+        };
+        let fresh = in_order && collected.of_mut(phase).insert(stamp.sequence);
         if !fresh {
             self.stragglers.push(Straggler {
                 stream: stamp.stream,
@@ -219,7 +233,8 @@ impl ConsumerBooks {
                     topic: self.topics[place.topic as usize],
                     partition: place.partition,
                 },
-                offset: message.offset,
+                offset: message.redelivered.is_none().then_some(message.offset),
+                redelivered: again,
             });
         }
     }
@@ -236,6 +251,7 @@ impl ConsumerBooks {
                 streams.push(Stream {
                     id,
                     received: ByPhase::default(),
+                    redelivered: ByPhase::default(),
                 });
                 next
             });
@@ -343,30 +359,41 @@ impl ConsumerBooks {
                     },
                     position,
                 ));
+                let from = std::mem::replace(&mut state.from, position);
+                let places = if state.receipts {
+                    [0; 2]
+                } else {
+                    [from, position]
+                };
                 ledger.partitions.push(PartitionRead {
                     partition: TopicPartition {
                         topic: self.topics[topic],
                         partition,
                     },
-                    from: std::mem::replace(&mut state.from, position),
-                    position,
+                    from: places[0],
+                    position: places[1],
                     load: std::mem::take(&mut state.load),
                     foreign: std::mem::take(&mut state.foreign),
                     first_foreign: state.first_foreign.take(),
                     probes: std::mem::take(&mut state.probes),
+                    unplaced: std::mem::take(&mut state.unplaced),
                 });
             }
         }
         for stream in &mut self.streams {
             for phase in LOAD_PHASES {
-                let received = stream.received.of_mut(phase);
-                if !received.is_empty() {
-                    let sequences = received.take();
-                    ledger.streams.push(StreamRead {
-                        stream: stream.id,
-                        phase,
-                        sequences,
-                    });
+                let collected = [&mut stream.received, &mut stream.redelivered];
+                for (redelivered, of_phases) in [false, true].into_iter().zip(collected) {
+                    let received = of_phases.of_mut(phase);
+                    if !received.is_empty() {
+                        let sequences = received.take();
+                        ledger.streams.push(StreamRead {
+                            stream: stream.id,
+                            phase,
+                            sequences,
+                            redelivered,
+                        });
+                    }
                 }
             }
         }

@@ -45,10 +45,19 @@ struct Received {
     messages: u64,
     new: ByPhase<u64>,
     again: u64,
-    /// Stragglers at offsets reported before.
-    stragglers_again: u64,
+    /// Those of them that are known one by one: stragglers at offsets reported before, and what the
+    /// broker says it has delivered before.
+    told_again: u64,
     /// Known, or new in a stretch that was settled for good.
     forgotten: u64,
+}
+
+impl Received {
+    /// So many known messages were delivered again, as the broker says.
+    fn again_told(&mut self, messages: u64) {
+        self.again += messages;
+        self.told_again += messages;
+    }
 }
 
 impl SubscriptionBook {
@@ -74,7 +83,7 @@ impl SubscriptionBook {
             .collect();
         for &(straggler, again) in &stragglers {
             if again {
-                received.stragglers_again += 1;
+                received.told_again += 1;
                 self.examples.redelivered.note(straggler.into());
             }
         }
@@ -94,7 +103,7 @@ impl SubscriptionBook {
         self.counts.late += late;
         self.counts.duplicates += elsewhere - late;
         // Where some that came in order were redelivered, nobody knows which ones are duplicates.
-        if elsewhere > late && received.again == received.stragglers_again {
+        if elsewhere > late && received.again == received.told_again {
             known
                 .into_iter()
                 .for_each(|e| self.examples.duplicates.note(e));
@@ -108,7 +117,8 @@ impl SubscriptionBook {
 
     fn reported(&self, straggler: &Straggler) -> bool {
         let partition = self.partitions.get(&straggler.partition);
-        partition.is_some_and(|partition| partition.reported(straggler.offset))
+        let offset = straggler.offset;
+        partition.is_some_and(|partition| offset.is_some_and(|at| partition.reported(at)))
     }
 
     fn places(&mut self, delta: &ConsumerDelta, received: &mut Received) {
@@ -116,9 +126,9 @@ impl SubscriptionBook {
         for read in &delta.partitions {
             let book = self.partitions.entry(read.partition).or_default();
             let found = book.read(self.latest, read, share);
-            received.messages += found.messages;
+            received.messages += found.messages + read.unplaced;
             received.again += found.again;
-            if let Some(offset) = found.first_again.filter(|_| received.stragglers_again == 0) {
+            if let Some(offset) = found.first_again.filter(|_| received.told_again == 0) {
                 self.examples
                     .redelivered
                     .note(Example::at(read.partition, offset));
@@ -142,14 +152,24 @@ impl SubscriptionBook {
         for read in streams {
             let book = self.streams.entry(read.stream).or_default();
             for &range in &read.sequences {
-                if !self.examples.duplicates.is_full() {
+                let first = if read.redelivered || !self.examples.duplicates.is_full() {
                     let first = book.arrived.first_of(range);
-                    known.extend(first.map(|sequence| Example::of(read.stream, sequence)));
-                }
+                    first.map(|sequence| Example::of(read.stream, sequence))
+                } else {
+                    None
+                };
                 let lost = book.arrived.lost(range).next();
                 let insertion = book.arrived.insert(range);
                 *received.new.of_mut(read.phase) += insertion.new + insertion.late;
-                received.forgotten += insertion.forgotten;
+                if read.redelivered {
+                    received.again_told(range.len() - insertion.new - insertion.late);
+                    first
+                        .into_iter()
+                        .for_each(|e| self.examples.redelivered.note(e));
+                } else {
+                    received.forgotten += insertion.forgotten;
+                    known.extend(first);
+                }
                 if let Some(lost) = lost {
                     self.counts.late += insertion.late;
                     self.counts.lost -= insertion.late;
@@ -175,8 +195,16 @@ impl SubscriptionBook {
                 .came_late(straggler.stream, range, straggler.into());
         }
         *received.new.of_mut(straggler.phase) += insertion.new + insertion.late;
+        let fresh = insertion.new + insertion.late;
+        if straggler.redelivered {
+            if fresh == 0 {
+                received.again_told(1);
+                self.examples.redelivered.note(straggler.into());
+            }
+            return;
+        }
         received.forgotten += insertion.forgotten;
-        match insertion.new + insertion.late {
+        match fresh {
             _ if again => {}
             0 if insertion.forgotten > 0 => self.examples.late.note(straggler.into()),
             0 => self.examples.duplicates.note(straggler.into()),
@@ -230,7 +258,16 @@ impl SubscriptionBook {
     pub fn await_anywhere(&mut self, stream: StreamId, range: Range) {
         self.placeless.insert(stream);
         let book = self.streams.entry(stream).or_default();
-        book.placeless.push_back(range);
+        // What came in the meantime, in order, is waited for no longer.
+        while let Some(&first) = book.placeless.front()
+            && book.arrived.missing(first).next().is_none()
+        {
+            book.placeless.pop_front();
+        }
+        match book.placeless.back_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => book.placeless.push_back(range),
+        }
     }
 
     /// Messages need not come.

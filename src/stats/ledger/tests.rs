@@ -4,6 +4,7 @@ use crate::stats::delta::{LoadPhase, PartitionRead, Straggler, StreamRead};
 mod examples;
 mod model;
 mod places;
+mod receipts;
 
 /// A slot long after all others.
 const LATER: Slot = Slot(1_000);
@@ -52,6 +53,7 @@ fn read(offset: u64, sequences: &[Range]) -> ConsumerDelta {
             stream: STREAM,
             phase: LoadPhase::Measure,
             sequences: sequences.to_vec(),
+            redelivered: false,
         }],
         stragglers: Vec::new(),
     }
@@ -138,7 +140,8 @@ fn stragglers_are_told_apart() {
         phase: LoadPhase::Measure,
         sequence,
         partition: PLACE,
-        offset,
+        offset: Some(offset),
+        redelivered: false,
     };
     // 0..5 without 3, then 3 behind 4 (reordered), then 2 again at a new place (duplicate).
     let mut delta = read(0, &[range(0, 3), range(4, 5)]);

@@ -186,6 +186,7 @@ impl RawConsumer {
         events.message(&Incoming {
             partition,
             offset,
+            redelivered: None,
             payload,
             header,
         });

@@ -39,7 +39,8 @@ fn straggler(sequence: u64, offset: u64) -> ConsumerDelta {
         phase: LoadPhase::Measure,
         sequence,
         partition: PLACE,
-        offset,
+        offset: Some(offset),
+        redelivered: false,
     }];
     delta
 }

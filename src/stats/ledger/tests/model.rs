@@ -133,6 +133,7 @@ impl World {
                     stream: stream(producer),
                     phase,
                     sequences: vec![range(sequence, sequence + 1)],
+                    redelivered: false,
                 });
             } else {
                 delta.stragglers.push(Straggler {
@@ -140,7 +141,8 @@ impl World {
                     phase,
                     sequence,
                     partition: place(partition),
-                    offset,
+                    offset: Some(offset),
+                    redelivered: false,
                 });
             }
         }
