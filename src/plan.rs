@@ -9,7 +9,7 @@ pub mod forecast;
 use std::fmt;
 
 use crate::config::Workload;
-use crate::driver::{NewTopic, STAMP_LEN};
+use crate::driver::{Group, NewTopic, STAMP_LEN};
 use crate::wire::{ConsumerClient, ProducerClient, Topic};
 
 /// Most clients of one role on one host: each costs a thread of ours, two or three of the client
@@ -190,6 +190,20 @@ fn producers(
             client
         })
         .collect()
+}
+
+impl Plan {
+    /// The groups, each with the names of its topics.
+    pub fn groups(&self) -> Vec<Group> {
+        let name = |&topic: &u32| self.topics[topic as usize].name.clone();
+        let groups = self.groups.iter().zip(&self.subscribed);
+        groups
+            .map(|(group, topics)| Group {
+                name: group.clone(),
+                topics: topics.iter().map(name).collect(),
+            })
+            .collect()
+    }
 }
 
 type Consumers = (Vec<String>, Vec<Vec<u32>>, Vec<ConsumerClient>);

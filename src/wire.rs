@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Instant;
 use crate::config::{Driver, KeyDistributor, Payload};
-use crate::driver::{Leftovers, NewTopic, TopicState};
+use crate::driver::{Group, Leftovers, NewTopic, TopicState};
 use crate::schedule::{Schedule, Segment};
 use crate::stats::delta::SlotDelta;
 
@@ -136,6 +136,8 @@ pub struct ConsumerClient {
 pub struct ConsumerAssignment {
     /// What all clients know.
     pub context: RunContext,
+    /// Bytes of the run's messages.
+    pub message_size: usize,
     /// One thread each.
     pub clients: Vec<ConsumerClient>,
 }
@@ -230,7 +232,7 @@ pub struct StewardAssignment {
     /// Topics of the run.
     pub topics: Vec<NewTopic>,
     /// Groups of the run.
-    pub groups: Vec<String>,
+    pub groups: Vec<Group>,
     /// The topics go when the run ends; those of `--topic` and `--keep-topics` stay. Groups always
     /// go.
     pub delete_topics: bool,

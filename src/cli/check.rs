@@ -6,10 +6,10 @@ use super::campaign::settle_all;
 use super::{CheckArgs, Inputs};
 use crate::broker;
 use crate::config::{
-    self, Driver, Fault, FaultTarget, KeyDistributor, Origin, Payload, Problem, System, Workload,
+    self, Driver, Fault, FaultTarget, KeyDistributor, Origin, Payload, Problem, Workload,
     show_duration,
 };
-use crate::driver::kafka::properties::{self, Prepared};
+use crate::driver::systems::{self, Checked};
 use crate::host::Room;
 use crate::plan::forecast::{Cluster, Forecast};
 use crate::plan::{Plan, RunId};
@@ -21,8 +21,8 @@ pub struct Settled {
     pub driver: Driver,
     /// The load.
     pub workload: Workload,
-    /// The client settings, as librdkafka takes them.
-    pub kafka: Prepared,
+    /// What the system's settings come to.
+    pub system: Checked,
 }
 
 /// Reads both files and checks everything in them, the client settings included; all mistakes
@@ -32,30 +32,28 @@ pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
     let workload = config::load_workload(&inputs.workload, &overrides);
     let mut problems = Vec::new();
     let driver = match config::load_driver(inputs.driver.as_deref(), &overrides) {
-        Ok(driver) => {
-            let System::Kafka(kafka) = &driver.system;
-            match properties::prepare(kafka) {
-                Ok(prepared) => Some((driver, prepared)),
-                Err(found) => {
-                    problems.extend(found);
-                    None
-                }
+        Ok(driver) => match systems::check(&driver.system) {
+            Ok(checked) => Some((driver, checked)),
+            Err(found) => {
+                problems.extend(found);
+                None
             }
-        }
+        },
         Err(found) => {
             problems.extend(found);
             None
         }
     };
     match (driver, workload) {
-        (Some((driver, kafka)), Ok(workload)) => {
+        (Some((driver, system)), Ok(workload)) => {
             let settled = Settled {
                 driver,
                 workload,
-                kafka,
+                system,
             };
             let mut problems = settled.faults_at_nobody(inputs);
             problems.extend(settled.too_large(inputs));
+            problems.extend(settled.too_many(inputs));
             problems.extend(settled.backlog_too_large(inputs));
             if problems.is_empty() {
                 Ok(settled)
@@ -87,7 +85,7 @@ pub fn check(args: &CheckArgs) -> u8 {
         eprintln!("omb: note: {note}");
     }
     for (number, settled) in settled.iter().enumerate() {
-        for note in &settled.kafka.notes {
+        for note in &settled.system.notes {
             eprintln!("omb: note: {note}");
         }
         let forecast = settled.forecast(&args.inputs);
@@ -107,38 +105,22 @@ impl Settled {
     pub fn forecast(&self, inputs: &Inputs) -> Forecast {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let plan = Plan::new(&self.workload, RunId(0), inputs.topic.as_deref(), cores);
-        let setting = |settings: &[(String, String)], name: &str| {
-            let found = settings.iter().find(|(key, _)| key == name);
-            found.map(|(_, value)| value.clone())
-        };
-        let clients = &self.kafka.clients;
-        let kbytes = |settings, name| {
-            let given = setting(settings, name).and_then(|kbytes| kbytes.parse::<u64>().ok());
-            given.unwrap_or(0).saturating_mul(1024)
-        };
-        let servers = setting(&clients.producer, "bootstrap.servers").unwrap_or_default();
-        let System::Kafka(kafka) = &self.driver.system;
         let cluster = Cluster {
-            brokers: servers.split(',').count(),
+            brokers: self.system.servers.len().max(1),
             embedded: self.driver.embedded,
-            replication: u64::try_from(kafka.replication_factor).unwrap_or(1),
-            queues: [
-                kbytes(&clients.producer, "queue.buffering.max.kbytes"),
-                kbytes(&clients.consumer, "queued.max.messages.kbytes"),
-            ],
+            replication: self.system.replication.max(1),
+            queues: self.system.queues,
         };
         Forecast::new(&plan, &self.workload, cluster)
     }
 
     /// What this machine has too little of.
     pub fn warnings(&self, forecast: &Forecast) -> Vec<String> {
-        let servers = self.kafka.clients.producer.iter();
-        let mut servers = servers.filter(|(key, _)| key == "bootstrap.servers");
-        let is_here = |server: &str| {
-            let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
-            ["localhost", "127.0.0.1", "[::1]"].contains(&host.trim())
+        let is_here = |server: &String| {
+            let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
+            ["localhost", "127.0.0.1", "[::1]"].contains(&host)
         };
-        let here = servers.any(|(_, all)| all.split(',').any(is_here));
+        let here = self.system.servers.iter().any(is_here);
         forecast.warnings(&Room::now(), here)
     }
 
@@ -146,21 +128,39 @@ impl Settled {
     fn too_large(&self, inputs: &Inputs) -> Option<Problem> {
         // Key and headers count too.
         const BESIDE_PAYLOAD: usize = 512;
-        let (size, limit) = (self.workload.message_size, self.kafka.largest_message());
+        let size = self.workload.message_size;
+        let (limit, advice) = self.system.largest_message?;
         if size + BESIDE_PAYLOAD <= limit {
             return None;
         }
-        let raised = size + BESIDE_PAYLOAD;
         let origin = match inputs.message_size {
             Some(_) => Origin::CommandLine("--message-size".to_owned()),
             None => inputs.workload_file(),
         };
+        let advice = advice.replace("{}", &(size + BESIDE_PAYLOAD).to_string());
         let message = format!(
-            "messageSize is {size}, but producers take messages of up to {limit} bytes; set \
-             message.max.bytes={raised} in commonConfig or by -X, and for the broker \
-             max.message.bytes in topicConfig"
+            "messageSize is {size}, but producers take messages of up to {limit} bytes; {advice}"
         );
         Some(Problem { origin, message })
+    }
+
+    /// Partitions and members that the system's topics and subscriptions can't have.
+    fn too_many(&self, inputs: &Inputs) -> Vec<Problem> {
+        let (w, system) = (&self.workload, &self.system);
+        let partitions = ("partitionsPerTopic", w.partitions_per_topic, system.most_partitions);
+        let members = (
+            "consumerPerSubscription",
+            w.consumers_per_subscription,
+            system.most_members,
+        );
+        let wrong = |(key, given, most): (&str, u32, Option<(u32, &str)>)| {
+            let (most, why) = most.filter(|&(most, _)| given > most)?;
+            Some(Problem {
+                origin: inputs.workload_file(),
+                message: format!("{key} is {given}; give {most}: {why}"),
+            })
+        };
+        [partitions, members].into_iter().filter_map(wrong).collect()
     }
 
     /// The embedded broker keeps what consumers have not read in memory.
@@ -216,15 +216,10 @@ impl Inputs {
 impl fmt::Display for Settled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let w = &self.workload;
-        let servers = self
-            .kafka
-            .clients
-            .producer
-            .iter()
-            .find(|(key, _)| key == "bootstrap.servers");
-        let broker = match servers {
-            Some((_, servers)) => servers.as_str(),
-            None => "embedded broker, started for the run",
+        let servers = self.system.servers.join(",");
+        let broker = match servers.as_str() {
+            "" => "embedded broker, started for the run",
+            servers => servers,
         };
         writeln!(f, "driver    {} ({broker})", self.driver.name)?;
         writeln!(f, "workload  {}", w.name)?;

@@ -177,7 +177,7 @@ impl Cleaning {
     ) -> Option<Left> {
         let head = &dead.record.head;
         let id = head.run.clone();
-        let Some(run) = dead_run(&dead).filter(|_| head.system == "kafka") else {
+        let Some(run) = dead_run(&dead) else {
             let path = dead.path().display().to_string();
             self.complain(&format!(
                 "{path} is no journal that this omb can read: run {id} on {}",
@@ -247,13 +247,13 @@ impl Cleaning {
             return Leftovers::default();
         }
         if self.yes {
-            self.delete(&mut admin, here)
+            self.delete(admin.as_mut(), here)
         } else {
-            self.list(&mut admin, &here, deadline)
+            self.list(admin.as_mut(), &here, deadline)
         }
     }
 
-    fn list(&mut self, admin: &mut impl Admin, runs: &[Left], deadline: Instant) -> Leftovers {
+    fn list(&mut self, admin: &mut dyn Admin, runs: &[Left], deadline: Instant) -> Leftovers {
         let mut all = Leftovers::default();
         let survey = match admin.survey(deadline) {
             Ok(survey) => survey,
@@ -276,7 +276,7 @@ impl Cleaning {
         all
     }
 
-    fn delete(&mut self, admin: &mut impl Admin, runs: Vec<Left>) -> Leftovers {
+    fn delete(&mut self, admin: &mut dyn Admin, runs: Vec<Left>) -> Leftovers {
         let ordered: Vec<DeadRun> = runs.iter().map(|left| left.run).collect();
         let (swept, problem) = sweep::sweep(admin, &ordered, Instant::now() + WITHIN);
         let mut all = Leftovers::default();

@@ -3,16 +3,12 @@
 use std::path::PathBuf;
 
 use nix::unistd::getppid;
-use serde_json::Value;
 
 use super::campaign::{Folder, run_all, settle_all};
 use super::csv::csv_of;
 use super::pidfile::PidFile;
 use super::{Inputs, Member, RunArgs, Settled, settle};
 use crate::child::die_with_parent;
-use crate::config::System;
-use crate::driver::kafka::client_library;
-use crate::driver::kafka::properties::effective::effective;
 use crate::host::Host;
 use crate::init;
 use crate::report::provenance::{ClientDefault, Provenance, Versions, shown_command};
@@ -123,13 +119,6 @@ impl RunArgs {
 }
 
 fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<PathBuf>) -> u8 {
-    let System::Kafka(_) = settled.driver.system;
-    let compressed = settled
-        .kafka
-        .clients
-        .producer
-        .iter()
-        .any(|(key, value)| key.starts_with("compression") && value != "none");
     let stem = inputs.workload.file_stem().unwrap_or_default();
     // Without one, relative paths mean nothing, and no broker's file is found by them.
     let here = std::env::current_dir().unwrap_or_default();
@@ -139,20 +128,17 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
         inputs.bootstrap.clone(),
         &inputs.extra,
     );
-    let clients = effective(&settled.kafka.clients).map(|(role, settings)| {
-        let settings = settings.into_iter().map(|(key, value)| (key, value.into()));
-        (role.to_owned(), Value::Object(settings.collect()))
-    });
-    let differing = settled.kafka.differing.iter().map(|default| ClientDefault {
-        role: default.role.clone(),
-        name: default.name.clone(),
-        ours: default.ours.clone(),
-        java: default.java.clone(),
+    let system = settled.system.clone();
+    let differing = system.differing.into_iter().map(|default| ClientDefault {
+        role: default.role,
+        name: default.name,
+        ours: default.ours,
+        java: default.java,
     });
     let provenance = Provenance {
         versions: Versions {
             omb: env!("CARGO_PKG_VERSION").into(),
-            client: client_library(),
+            client: system.library,
             broker: settled
                 .driver
                 .embedded
@@ -161,10 +147,10 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
         host: Host::this(),
         command_line: shown_command(std::env::args().filter(|arg| !arg.starts_with("--member="))),
         seed: settled.workload.seed,
-        client_configuration: clients.into_iter().collect(),
+        client_configuration: system.configuration,
         client_defaults: differing.collect(),
     };
-    let mut notes = settled.kafka.notes.clone();
+    let mut notes = system.notes;
     notes.extend(settled.warnings(&settled.forecast(inputs)));
     let options = Options {
         access,
@@ -173,7 +159,8 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
         driver: settled.driver,
         topic: inputs.topic.clone(),
         keep_topics: args.keep_topics,
-        compressed,
+        compressed: system.compressed,
+        broker: system.servers.join(","),
         notes,
         output,
         samples: args.samples.clone(),

@@ -19,8 +19,7 @@ use super::produce::books::ProducerBooks;
 use super::report::{FromClient, Reporter};
 use super::stamp::Run;
 use crate::child::{self, Seat};
-use crate::config::System;
-use crate::driver::kafka::KafkaDriver;
+use crate::driver::systems::with_driver;
 use crate::driver::{ConsumerOptions, Driver, ProducerOptions};
 use crate::page;
 use crate::wire::{
@@ -40,8 +39,8 @@ const LEAVE_AT_ONCE: Duration = Duration::from_millis(500);
 pub fn run(seat: &Seat) -> anyhow::Result<()> {
     let connection = child::join(seat)?;
     let clients = match connection.receive().context("no assignment came")? {
-        Some(ToChild::Produce(assignment)) => produce(seat, *assignment),
-        Some(ToChild::Consume(assignment)) => consume(*assignment),
+        Some(ToChild::Produce(assignment)) => producers(seat, *assignment),
+        Some(ToChild::Consume(assignment)) => consumers(*assignment),
         Some(ToChild::Finish) | None => return Ok(()),
         Some(other) => bail!("expected an assignment, not {other:?}"),
     };
@@ -105,9 +104,23 @@ fn serve(connection: Connection, clients: Clients) -> anyhow::Result<()> {
     child::exit_now(if left_early { 128 + libc::SIGTERM } else { 0 })
 }
 
-fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Clients> {
-    let System::Kafka(config) = &assignment.context.driver.system;
-    let driver = KafkaDriver::from_config(config)?;
+fn producers(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Clients> {
+    with_driver!(&assignment.context.driver.system, |driver| {
+        produce(&driver, seat, &assignment)
+    })
+}
+
+fn consumers(assignment: ConsumerAssignment) -> anyhow::Result<Clients> {
+    with_driver!(&assignment.context.driver.system, |driver| {
+        consume(&driver, assignment)
+    })
+}
+
+fn produce<D: Driver>(
+    driver: &D,
+    seat: &Seat,
+    assignment: &ProducerAssignment,
+) -> anyhow::Result<Clients> {
     let run = stamped(&assignment.context);
     let pages = page::create(&seat.page(), assignment.clients.len())
         .context("cannot make a page to publish what is sent")?;
@@ -142,10 +155,9 @@ fn produce(seat: &Seat, assignment: ProducerAssignment) -> anyhow::Result<Client
     Ok(Clients { mailboxes, voices })
 }
 
-fn consume(assignment: ConsumerAssignment) -> anyhow::Result<Clients> {
-    let System::Kafka(config) = &assignment.context.driver.system;
-    let driver = KafkaDriver::from_config(config)?;
+fn consume<D: Driver>(driver: &D, assignment: ConsumerAssignment) -> anyhow::Result<Clients> {
     let run = stamped(&assignment.context);
+    let message_size = assignment.message_size;
     let (voice, voices) = channel();
     let mut mailboxes = Vec::new();
     for (number, client) in assignment.clients.into_iter().enumerate() {
@@ -159,6 +171,7 @@ fn consume(assignment: ConsumerAssignment) -> anyhow::Result<Clients> {
                 client_id: &client.name,
                 group: &client.group,
                 topics: &topics,
+                message_size,
                 wake: inbox.descriptor(),
             })?;
             ConsumeLoop::new(consumer, inbox, books).run();

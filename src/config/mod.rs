@@ -16,6 +16,7 @@ mod search;
 mod thresholds;
 mod tree;
 mod units;
+mod uri;
 mod workload;
 
 use std::fmt;
@@ -32,6 +33,7 @@ pub use search::{RateControl, RateSearch, parse_objective};
 pub use thresholds::{
     Count, Latency, Measure, Relation, Statistic, Threshold, measures, parse_threshold,
 };
+pub use uri::{Uri, without_users};
 pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, show_duration};
 pub use workload::{check_hang_after, check_topic_prefix};
 
@@ -165,9 +167,11 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Points all clients at this address, in place of any other.
+    /// Points all clients of a Kafka at this address, in place of any other.
     pub fn point_at(&mut self, address: &str) {
-        let System::Kafka(config) = &mut self.system;
+        let System::Kafka(config) = &mut self.system else {
+            return;
+        };
         config
             .common
             .retain(|property| property.key != "bootstrap.servers");
@@ -184,6 +188,64 @@ impl Driver {
 pub enum System {
     /// Apache Kafka, or anything that speaks its protocol.
     Kafka(KafkaConfig),
+    /// RabbitMQ, by AMQP 0-9-1.
+    RabbitMq(RabbitMqConfig),
+}
+
+impl System {
+    /// Its name in journals.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kafka(_) => "kafka",
+            Self::RabbitMq(_) => "rabbitmq",
+        }
+    }
+}
+
+/// A RabbitMQ driver file, with the command line's `-b` and `-X` merged in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RabbitMqConfig {
+    /// The nodes; never empty.
+    pub uris: Vec<Uri>,
+    /// Messages are written to disk.
+    pub persistent: bool,
+    /// What the queues are.
+    pub queue: QueueType,
+    /// Messages a consumer is sent ahead of its acknowledgements; `None`: by their size.
+    pub prefetch: Option<u16>,
+    /// Messages a producer sends ahead of their confirms.
+    pub max_in_flight: u64,
+    /// Where the management plugin answers; `None`: port 15672 of the first node.
+    pub management: Option<Uri>,
+    /// Certificates of the authorities that nodes' certificates are signed by; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Keys of the file that mean nothing here.
+    pub set_aside: Vec<String>,
+}
+
+/// What a queue of RabbitMQ is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueType {
+    /// On one node.
+    Classic,
+    /// Replicated by Raft.
+    Quorum,
+    /// A log that each consumer reads for itself.
+    Stream,
+}
+
+impl QueueType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Classic, Self::Quorum, Self::Stream];
+
+    /// Its name in OMB's driver files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "CLASSIC",
+            Self::Quorum => "QUORUM",
+            Self::Stream => "STREAM",
+        }
+    }
 }
 
 /// A Kafka driver file, with the command line's `-b` and `-X` merged in.

@@ -5,7 +5,7 @@
 
 mod keys;
 
-use keys::{CONTROL, DRIVER, Key, Kind, RESTART, SEARCH, WORKLOAD};
+use keys::{CONTROL, DRIVER_KAFKA, DRIVER_RABBITMQ, Key, Kind, RESTART, SEARCH, WORKLOAD};
 use serde_json::{Map, Value, json};
 
 use super::Measure;
@@ -30,10 +30,14 @@ pub fn workload() -> Value {
 
 /// Of a driver file.
 pub fn driver() -> Value {
-    let schema = object(
-        DRIVER,
-        "Driver of omb: a messaging system, and how its clients are set.",
-    );
+    let of = |keys, system: &str| {
+        let text = format!("Driver of omb for {system}, and how its clients are set.");
+        object(keys, &text)
+    };
+    let schema = any([
+        of(DRIVER_KAFKA, "Kafka"),
+        of(DRIVER_RABBITMQ, "RabbitMQ"),
+    ]);
     head(schema, "Driver of omb")
 }
 
@@ -160,7 +164,17 @@ fn value(kind: Kind) -> Value {
             json!({"type": "number", "minimum": 0, "exclusiveMaximum": 100}),
             text("^\\s*[0-9]{1,2}(\\.[0-9]*)?\\s*%?\\s*$"),
         ]),
+        Kind::Uri(scheme) => text(&uri(scheme)),
+        Kind::Uris(scheme) => json!({
+            "type": "array",
+            "minItems": 1,
+            "items": text(&uri(scheme)),
+        }),
     }
+}
+
+fn uri(scheme: &str) -> String {
+    format!("^\\s*{scheme}://([^/?]*@)?[^\\s:/?@]+(:[0-9]+)?([/?].*)?$")
 }
 
 fn any<const N: usize>(schemas: [Value; N]) -> Value {

@@ -32,6 +32,20 @@ pub(super) struct Entry {
     pub unresolved: bool,
 }
 
+impl Entry {
+    /// One that the command line has instead of a file.
+    pub fn given(key: &str, value: Value, option: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            at: Origin::CommandLine(option.to_owned()),
+            value,
+            lines: Vec::new(),
+            children: Vec::new(),
+            unresolved: false,
+        }
+    }
+}
+
 /// One line of a `|` block.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line {

@@ -2,9 +2,18 @@
 //!
 //! The message path is generic over [`Driver`], so each system gets its own compiled loops: no
 //! dynamic call, no lock and no allocation per message between omb and the client library.
-//! A system is registered in [`crate::config::System`] and where a role matches on it.
+//! A system is registered in [`crate::config::System`] and in [`systems`].
 
+pub mod bell;
+pub mod complaints;
+#[cfg(feature = "rabbitmq")]
+pub mod flights;
 pub mod kafka;
+#[cfg(feature = "rabbitmq")]
+pub mod link;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
+pub mod systems;
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -13,6 +22,9 @@ use crate::clock::Instant;
 
 /// Bytes of the stamp that messages carry: at the front of the payload, or in a header.
 pub const STAMP_LEN: usize = 32;
+
+/// Name of the header that carries the stamp of small messages.
+pub const STAMP_HEADER: &str = "omb";
 
 /// A messaging system, configured.
 pub trait Driver: Clone + Send + 'static {
@@ -54,6 +66,8 @@ pub struct ConsumerOptions<'a> {
     pub group: &'a str,
     /// Topics it subscribes to.
     pub topics: &'a [String],
+    /// Bytes of the messages that will come.
+    pub message_size: usize,
     /// A descriptor that ends a wait when it is readable. The driver does not read from it.
     pub wake: RawFd,
 }
@@ -204,6 +218,29 @@ pub struct TopicState {
     pub ends: Vec<u64>,
 }
 
+/// A subscription as the broker has it, and the topics that it is to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its topics.
+    pub topics: Vec<String>,
+}
+
+impl Group {
+    /// Those of `names` that a survey has, with their topics.
+    pub fn surveyed(names: &[String], survey: &Survey) -> Vec<Self> {
+        let known = |name: &String| {
+            let seen = survey.groups.iter().find(|group| group.name == *name);
+            Self {
+                name: name.clone(),
+                topics: seen.and_then(|g| g.topics.clone()).unwrap_or_default(),
+            }
+        };
+        names.iter().map(known).collect()
+    }
+}
+
 /// Creates, describes and deletes. All calls block, and give up at their deadline.
 pub trait Admin {
     /// Proves that the broker answers, with the credentials given; the error says why it doesn't.
@@ -213,6 +250,10 @@ pub trait Admin {
     /// Creates topics, in batches, and waits until each partition has a leader. A topic that
     /// exists, a missing right, or a setting the broker refuses is an error that names it.
     fn create_topics(&mut self, topics: &[NewTopic], deadline: Instant) -> Result<(), DriverError>;
+    /// Makes subscriptions, where the broker has to know them before anybody reads.
+    fn create_groups(&mut self, _groups: &[Group], _deadline: Instant) -> Result<(), DriverError> {
+        Ok(())
+    }
     /// Largest message that the topics take, in bytes, where the broker tells.
     fn largest_message(&mut self, topic: &str, deadline: Instant) -> Option<u64>;
     /// Partitions and end offsets of topics that exist.
@@ -233,14 +274,14 @@ pub trait Admin {
     fn delete(
         &mut self,
         topics: &[String],
-        groups: &[String],
+        groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError>;
     /// Which of these topics and groups the broker still lists.
     fn list(
         &mut self,
         topics: &[String],
-        groups: &[String],
+        groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError>;
     /// All topics and groups that this user may see.
@@ -282,7 +323,7 @@ pub struct SeenGroup {
     pub name: String,
     /// It has no members for certain.
     pub empty: bool,
-    /// Topics that its members subscribe to or have been given; `None` where the broker doesn't tell.
+    /// Topics that it is to, as far as its members or the broker tell; `None` where they don't.
     pub topics: Option<Vec<String>>,
 }
 

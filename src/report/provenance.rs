@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::is_secret;
+use crate::config::{is_secret, without_users};
 use crate::host::Host;
 
 /// What made a run's figures.
@@ -52,7 +52,7 @@ pub struct Versions {
     pub broker: Option<String>,
 }
 
-/// A command line without the values of secrets: those of `-X KEY=VALUE`.
+/// A command line without the values of secrets: those of `-X KEY=VALUE`, and users in addresses.
 pub fn shown_command(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut after_x = false;
     words
@@ -68,7 +68,7 @@ pub fn shown_command(words: impl Iterator<Item = String>) -> Vec<String> {
                     let key = word.split_once('=').map_or(key, |(key, _)| key);
                     format!("{key}=***")
                 }
-                _ => word,
+                _ => without_users(&word),
             }
         })
         .collect()

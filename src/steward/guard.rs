@@ -18,9 +18,7 @@ use nix::sys::signal::Signal;
 
 use super::{Steward, Traces};
 use crate::clock::Instant;
-use crate::config::System;
-use crate::driver::Driver;
-use crate::driver::kafka::KafkaDriver;
+use crate::driver::systems::with_driver;
 use crate::wire::{Order, StewardAssignment, write_frame};
 
 /// How long a guard keeps trying where the broker can't be reached.
@@ -109,17 +107,10 @@ fn clear_elsewhere(order: &Order) -> io::Result<bool> {
 /// # Errors
 /// What is left, or why that is not known.
 pub fn clear(assignment: StewardAssignment) -> anyhow::Result<()> {
-    let System::Kafka(config) = &assignment.driver.system;
-    let driver = KafkaDriver::from_config(config)?;
-    let admin = driver.admin()?;
-    let left = Steward {
-        assignment,
-        driver,
-        admin,
-        created: super::Created::default(),
-    }
-    .clear(Instant::now() + TRIES)
-    .map_err(anyhow::Error::from)?;
+    let give_up = Instant::now() + TRIES;
+    let left = with_driver!(&assignment.driver.system, |driver| {
+        Steward::new(assignment, driver, super::Created::default())?.clear(give_up)?
+    });
     if left.is_empty() {
         Ok(())
     } else {

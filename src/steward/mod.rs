@@ -19,9 +19,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::child::{exit_now, name_process, thread};
 use crate::clock::Instant;
-use crate::config::System;
-use crate::driver::kafka::KafkaDriver;
-use crate::driver::{Admin, Driver, DriverError, Leftovers};
+use crate::driver::systems::with_driver;
+use crate::driver::{Admin, Driver, DriverError, Group, Leftovers};
 use crate::wire::{DeadRun, Order, Reply, Role, StewardAssignment, read_frame, write_frame};
 
 /// What was deleted behind somebody who died has to stay absent this long: a creation may still be
@@ -71,24 +70,23 @@ pub fn run() -> anyhow::Result<()> {
     };
     let created = Arc::new(AtomicBool::new(assignment.created));
     let orders = listen(assignment.clone(), created.clone())?;
-    let System::Kafka(config) = &assignment.driver.system;
-    let served = KafkaDriver::from_config(config)
-        .and_then(|driver| Ok((driver.admin()?, driver)))
-        .map_err(anyhow::Error::from)
-        .and_then(|(admin, driver)| {
-            Steward {
-                assignment,
-                driver,
-                admin,
-                created,
-            }
-            .serve(&orders)
-        });
+    let served = administer(assignment, created, &orders);
     if let Err(error) = &served {
         reply(&Reply::Failed(format!("{error:#}")));
     }
     // The client library's threads are not waited for.
     exit_now(i32::from(served.is_err()))
+}
+
+/// Carries out orders with the driver of the system.
+fn administer(
+    assignment: StewardAssignment,
+    created: Created,
+    orders: &Receiver<Order>,
+) -> anyhow::Result<()> {
+    with_driver!(&assignment.driver.system, |driver| {
+        Steward::new(assignment, driver, created)?.serve(orders)
+    })
 }
 
 /// Reads orders in a thread of its own, so that the end of the pipe is noticed at once: where
@@ -160,6 +158,19 @@ struct Steward<D: Driver> {
 }
 
 impl<D: Driver> Steward<D> {
+    fn new(
+        assignment: StewardAssignment,
+        driver: D,
+        created: Created,
+    ) -> Result<Self, DriverError> {
+        Ok(Self {
+            admin: driver.admin()?,
+            assignment,
+            driver,
+            created,
+        })
+    }
+
     fn serve(&mut self, orders: &Receiver<Order>) -> anyhow::Result<()> {
         match self.admin.connect(self.within(self.assignment.deadline)) {
             Ok(()) => {
@@ -196,6 +207,8 @@ impl<D: Driver> Steward<D> {
         let deadline = self.within(self.assignment.deadline);
         self.admin
             .create_topics(&self.assignment.topics, deadline)?;
+        self.admin
+            .create_groups(&self.assignment.groups, deadline)?;
         match self.assignment.topics.first() {
             Some(topic) => self.check_size(&topic.name.clone(), deadline),
             None => Ok(()),
@@ -238,13 +251,14 @@ impl<D: Driver> Steward<D> {
             .map(|(partition, &end)| (state.name.clone(), partition as u32, end))
             .collect();
         for group in self.assignment.groups.clone() {
-            self.admin.start_group_at(&group, &offsets, deadline)?;
+            self.admin
+                .start_group_at(&group.name, &offsets, deadline)?;
         }
         Ok(Reply::Adopted(state))
     }
 
     /// Topics and groups that go with the run.
-    fn ours(&self) -> (Vec<String>, Vec<String>) {
+    fn ours(&self) -> (Vec<String>, Vec<Group>) {
         let topics = if self.assignment.delete_topics {
             self.assignment
                 .topics

@@ -2,7 +2,7 @@
 
 use super::{LOOK_AGAIN, STAY_ABSENT};
 use crate::clock::Instant;
-use crate::driver::{Admin, DriverError, Leftovers, Survey};
+use crate::driver::{Admin, DriverError, Group, Leftovers, Survey};
 use crate::plan::RunId;
 use crate::wire::{DeadRun, Swept};
 
@@ -26,7 +26,7 @@ pub fn of_run(survey: &Survey, dead: DeadRun) -> Leftovers {
 /// Deletes, and looks until all has stayed absent or the deadline has come; then the error says
 /// what stood in the way, where that is known.
 pub fn sweep(
-    admin: &mut impl Admin,
+    admin: &mut dyn Admin,
     runs: &[DeadRun],
     deadline: Instant,
 ) -> (Vec<Swept>, Option<DriverError>) {
@@ -41,8 +41,10 @@ pub fn sweep(
         .collect();
     let mut absent_since = vec![None; runs.len()];
     let mut refused = None;
+    let mut survey = Survey::default();
     loop {
-        let looked = admin.survey(deadline).map(|survey| {
+        let looked = admin.survey(deadline).map(|found| {
+            survey = found;
             for ((dead, swept), since) in runs.iter().zip(&mut swept).zip(&mut absent_since) {
                 swept.see(of_run(&survey, *dead));
                 *since = swept
@@ -65,6 +67,7 @@ pub fn sweep(
                 let groups: Vec<String> =
                     swept.iter().flat_map(|s| s.left.groups.clone()).collect();
                 if !(topics.is_empty() && groups.is_empty()) {
+                    let groups = Group::surveyed(&groups, &survey);
                     refused = admin.delete(&topics, &groups, deadline).err();
                 }
             }

@@ -12,7 +12,6 @@ use anyhow::{anyhow, bail};
 
 use super::Options;
 use crate::clock::Instant;
-use crate::config::{Driver, System};
 use crate::plan::{Plan, RunId};
 use crate::report::file::{Destination, default_name, probe_writable};
 use crate::report::hlog::{IntervalLog, LoggedPeriod};
@@ -82,7 +81,7 @@ impl Desk {
             run_id: &self.run,
             workload: &options.workload,
             driver: &DriverName::from(&options.driver),
-            broker: &broker(&options.driver),
+            broker: broker(options),
             producers: (plan.producers.len(), plan.producer_clients()),
             consumers: (plan.consumers.len(), plan.consumer_clients()),
             result: &self.shown_destination(),
@@ -241,20 +240,11 @@ fn open<T>(
 }
 
 /// Where the broker is, for people.
-pub fn broker(driver: &Driver) -> String {
-    let System::Kafka(config) = &driver.system;
-    let settings = config
-        .extra
-        .iter()
-        .chain(&config.common)
-        .chain(&config.producer);
-    let servers = settings
-        .chain(&config.consumer)
-        .find(|p| p.key == "bootstrap.servers");
-    match servers {
-        _ if driver.embedded => "127.0.0.1".to_owned(),
-        Some(property) => property.value.clone(),
-        None => "as configured".to_owned(),
+pub fn broker(options: &Options) -> &str {
+    match options.broker.as_str() {
+        _ if options.driver.embedded => "127.0.0.1",
+        "" => "as configured",
+        broker => broker,
     }
 }
 

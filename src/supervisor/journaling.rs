@@ -5,7 +5,6 @@ use super::event::Event;
 use super::journal::keeper::{About, Keeper};
 use super::{Options, Supervisor, deletes_topics, desk};
 use crate::clock::Instant;
-use crate::config::System;
 use crate::plan::RunId;
 use crate::wire::Order;
 
@@ -14,11 +13,10 @@ pub(super) fn keeper(options: &Options, run: RunId, desk: &mut desk::Desk) -> Ke
     if options.driver.embedded {
         return Keeper::default();
     }
-    let System::Kafka(_) = options.driver.system;
     let (keeper, note) = Keeper::begin(About {
         run,
-        system: "kafka",
-        broker: desk::broker(&options.driver),
+        system: options.driver.system.name(),
+        broker: desk::broker(options).to_owned(),
         access: options.access.clone(),
         topics: deletes_topics(options),
         existing: options.topic.clone(),

@@ -66,6 +66,8 @@ pub struct Options {
     pub driver: Driver,
     /// Stem of the workload file, as OMB's result names have it.
     pub workload_stem: String,
+    /// Where the broker is, for people; empty for the embedded one.
+    pub broker: String,
     /// How the broker is reached, as the journal has it.
     pub access: Access,
     /// `--topic`: an existing topic.
@@ -199,7 +201,7 @@ fn brief(options: &Options, plan: Plan, id: RunId, directory: PathBuf) -> Brief 
         steward: StewardAssignment {
             driver: options.driver.clone(),
             topics: plan.topics.clone(),
-            groups: plan.groups.clone(),
+            groups: plan.groups(),
             delete_topics: deletes_topics(options),
             message_size: options.workload.message_size,
             compressed: options.compressed,

@@ -11,7 +11,7 @@ use judge::{Look, Protected, judge};
 use super::reach::Reach;
 use super::{Cleaning, WITHIN, print, say};
 use crate::clock::Instant;
-use crate::driver::{Admin, DriverError, Leftovers, SeenTopic};
+use crate::driver::{Admin, DriverError, Group, Leftovers, SeenTopic};
 use crate::plan::RunId;
 use crate::supervisor::journal::others::{self, Standing};
 
@@ -29,7 +29,7 @@ impl Cleaning {
     fn try_prefix(&mut self, place: &Path, prefix: &str, reach: &Reach) -> Result<(), String> {
         let told = |error: DriverError| error.to_string();
         let mut admin = reach.connect()?;
-        let before = look(&mut admin, prefix).map_err(told)?;
+        let before = look(admin.as_mut(), prefix).map_err(told)?;
         if !before.has_any(prefix) {
             say(&format!("no topic or group begins with {prefix}"));
             return Ok(());
@@ -39,7 +39,7 @@ impl Cleaning {
             QUIET_FOR.as_secs()
         ));
         std::thread::sleep(QUIET_FOR);
-        let after = look(&mut admin, prefix).map_err(told)?;
+        let after = look(admin.as_mut(), prefix).map_err(told)?;
         // Read last: a run is in its journal before it creates anything.
         let protected = protected(place)?;
         let judged = judge(prefix, &before, &after, &protected);
@@ -53,20 +53,18 @@ impl Cleaning {
                 say(&format!("{free} not in use; --yes deletes them"));
             }
         } else if !free.is_empty() {
-            self.delete_named(&mut admin, &free);
+            let groups = Group::surveyed(&free.groups, &after.survey);
+            self.delete_named(admin.as_mut(), &free, &groups);
         }
         Ok(())
     }
 
-    fn delete_named(&mut self, admin: &mut impl Admin, names: &Leftovers) {
+    fn delete_named(&mut self, admin: &mut dyn Admin, names: &Leftovers, groups: &[Group]) {
         let deadline = Instant::now() + WITHIN;
-        let refused = admin.delete(&names.topics, &names.groups, deadline).err();
+        let refused = admin.delete(&names.topics, groups, deadline).err();
         // What was refused says nothing about the others.
-        let looked = admin.list(
-            &names.topics,
-            &names.groups,
-            Instant::now() + Duration::from_secs(5),
-        );
+        let soon = Instant::now() + Duration::from_secs(5);
+        let looked = admin.list(&names.topics, groups, soon);
         let left = match looked {
             Ok(left) => left,
             Err(error) => {
@@ -94,7 +92,7 @@ impl Cleaning {
 }
 
 /// Looks at everything with such a name, and at what belongs to the same runs.
-fn look(admin: &mut impl Admin, prefix: &str) -> Result<Look, DriverError> {
+fn look(admin: &mut dyn Admin, prefix: &str) -> Result<Look, DriverError> {
     let deadline = Instant::now() + WITHIN;
     let survey = admin.survey(deadline)?;
     let mut look = Look {

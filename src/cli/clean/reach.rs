@@ -7,10 +7,7 @@ use std::time::Duration;
 use super::CleanArgs;
 use crate::clock::Instant;
 use crate::config::{self, Overrides, System};
-use crate::driver::kafka::KafkaDriver;
-use crate::driver::kafka::admin::KafkaAdmin;
-use crate::driver::kafka::properties;
-use crate::driver::{Admin, Driver};
+use crate::driver::{Admin, systems};
 use crate::supervisor::journal::entry::Access;
 
 /// What `-X` may name the first brokers by.
@@ -51,7 +48,7 @@ impl Reach {
             bootstrap: args.bootstrap.clone(),
             extra: args.extra.clone(),
         };
-        reach.driver()?;
+        reach.system()?;
         Ok(Some(reach))
     }
 
@@ -82,22 +79,22 @@ impl Reach {
     }
 
     /// Connects; the error is one line.
-    pub fn connect(&self) -> Result<KafkaAdmin, String> {
+    pub fn connect(&self) -> Result<Box<dyn Admin>, String> {
         if let Some(directory) = &self.directory {
             // Where it is gone, so are the files in it, and nothing else must be taken for them.
             env::set_current_dir(directory)
                 .or_else(|_| env::set_current_dir("/"))
                 .map_err(|error| format!("cannot enter {}: {error}", directory.display()))?;
         }
-        let driver = self.driver().map_err(|problems| problems.join("; "))?;
-        let mut admin = driver.admin().map_err(|error| error.to_string())?;
+        let system = self.system().map_err(|problems| problems.join("; "))?;
+        let mut admin = systems::admin(&system).map_err(|error| error.to_string())?;
         admin
             .connect(Instant::now() + CONNECT_WITHIN)
             .map_err(|error| error.to_string())?;
         Ok(admin)
     }
 
-    fn driver(&self) -> Result<KafkaDriver, Vec<String>> {
+    fn system(&self) -> Result<System, Vec<String>> {
         let overrides = Overrides {
             bootstrap: self.bootstrap.clone(),
             extra: self.extra.clone(),
@@ -107,8 +104,7 @@ impl Reach {
             problems.iter().map(ToString::to_string).collect()
         };
         let driver = config::load_driver(self.driver.as_deref(), &overrides).map_err(told)?;
-        let System::Kafka(kafka) = &driver.system;
-        properties::prepare(kafka).map_err(told)?;
-        KafkaDriver::from_config(kafka).map_err(|error| vec![error.to_string()])
+        systems::check(&driver.system).map_err(told)?;
+        Ok(driver.system)
     }
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::config::driver::{KAFKA, KAFKA_KEYS};
+use crate::config::driver::{KAFKA, KAFKA_KEYS, RABBITMQ, RABBITMQ_KEYS};
 use crate::config::{Overrides, load_driver, load_workload};
 
 /// Schemas of a file, and whether the reader takes it.
@@ -47,12 +47,13 @@ fn refused(content: &Value, driver: bool) -> Option<String> {
 
 #[test]
 fn every_key_of_the_readers_is_in_the_schemas_and_no_other() {
-    let readers: [(&[Key], &[&str]); 5] = [
+    let readers: [(&[Key], &[&str]); 6] = [
         (WORKLOAD, crate::config::workload::KEYS),
         (RESTART, crate::config::workload::RESTART_KEYS),
         (SEARCH, crate::config::search::SEARCH_KEYS),
         (CONTROL, crate::config::search::CONTROL_KEYS),
-        (DRIVER, KAFKA_KEYS),
+        (DRIVER_KAFKA, KAFKA_KEYS),
+        (DRIVER_RABBITMQ, RABBITMQ_KEYS),
     ];
     for (of_schema, of_reader) in readers {
         let mut named: Vec<&str> = of_schema.iter().map(|key| key.0).collect();
@@ -202,13 +203,26 @@ fn a_schema_takes_what_the_reader_takes_and_nothing_else() {
         }
     }
     let kafka = json!({"driverClass": KAFKA, "commonConfig": "bootstrap.servers=a:1\n"});
-    for &(key, ..) in DRIVER.iter().filter(|key| !key.0.ends_with("Config")) {
+    for &(key, ..) in DRIVER_KAFKA.iter().filter(|key| !key.0.ends_with("Config")) {
         for value in values() {
             let mut content = kafka.clone();
             content[key] = value.clone();
             let refused = refused(&content, true);
             let zero = key == "replicationFactor" && refused.is_some();
             if of_driver.is_valid(&content) != refused.is_none() && !zero {
+                wrong.push(format!("{key}: {value}: {refused:?}"));
+            }
+        }
+    }
+    let rabbitmq = json!({"driverClass": RABBITMQ, "amqpUris": ["amqp://a"]});
+    for &(key, _, kind, _) in DRIVER_RABBITMQ {
+        for value in values() {
+            let mut content = rabbitmq.clone();
+            content[key] = value.clone();
+            let refused = refused(&content, true);
+            // A schema sees no numbers in text.
+            let in_text = refused.is_some() && value.is_string() && matches!(kind, Kind::Whole(..));
+            if of_driver.is_valid(&content) != refused.is_none() && !in_text {
                 wrong.push(format!("{key}: {value}: {refused:?}"));
             }
         }

@@ -20,7 +20,9 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use reasons::{Reasons, creation_failed};
 
 use crate::clock::Instant;
-use crate::driver::{Admin, DriverError, Leftovers, NewTopic, SeenTopic, Survey, TopicState};
+use crate::driver::{
+    Admin, DriverError, Group, Leftovers, NewTopic, SeenTopic, Survey, TopicState,
+};
 
 /// Topics created or deleted with one request.
 const BATCH: usize = 200;
@@ -366,12 +368,12 @@ impl Admin for KafkaAdmin {
     fn delete(
         &mut self,
         topics: &[String],
-        groups: &[String],
+        groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
         let mut there = Leftovers {
             topics: topics.to_vec(),
-            groups: groups.to_vec(),
+            groups: names(groups),
         };
         let mut looked = false;
         loop {
@@ -395,10 +397,10 @@ impl Admin for KafkaAdmin {
     fn list(
         &mut self,
         topics: &[String],
-        groups: &[String],
+        groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
-        self.left(topics, groups, deadline)
+        self.left(topics, &names(groups), deadline)
     }
 
     fn survey(&mut self, deadline: Instant) -> Result<Survey, DriverError> {
@@ -419,6 +421,10 @@ impl Admin for KafkaAdmin {
     ) -> Result<Vec<String>, DriverError> {
         survey::committed(&self.config, group, topics, deadline)
     }
+}
+
+fn names(groups: &[Group]) -> Vec<String> {
+    groups.iter().map(|group| group.name.clone()).collect()
 }
 
 fn remaining(deadline: Instant) -> Duration {

@@ -11,17 +11,66 @@ use admin::KafkaAdmin;
 use raw::consumer::RawConsumer;
 use raw::producer::RawProducer;
 
+use serde_json::Value;
+
+use super::systems::Checked;
 use super::{
     Consumer, ConsumerEvents, ConsumerOptions, Driver, DriverError, Outcome, Outgoing, Partition,
     Producer, ProducerOptions, SendError,
 };
 use crate::clock::Instant;
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, Problem};
 use properties::Prepared;
+use properties::effective::effective;
 
 /// The client library and its version.
-pub fn client_library() -> String {
+fn client_library() -> String {
     format!("librdkafka {}", rdkafka::util::get_rdkafka_version().1)
+}
+
+/// Checks settings; everything that is wrong with them is told at once.
+///
+/// # Errors
+/// What is wrong, each with its place.
+pub fn check(config: &KafkaConfig) -> Result<Checked, Vec<Problem>> {
+    let prepared = properties::prepare(config)?;
+    let clients = &prepared.clients;
+    let setting = |settings: &[(String, String)], name: &str| {
+        let found = settings.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.clone())
+    };
+    let kbytes = |settings, name| {
+        let given = setting(settings, name).and_then(|kbytes| kbytes.parse::<u64>().ok());
+        given.unwrap_or(0).saturating_mul(1024)
+    };
+    let servers = setting(&clients.producer, "bootstrap.servers");
+    let is_compression =
+        |(key, value): &(String, String)| key.starts_with("compression") && value != "none";
+    let configuration = effective(clients).map(|(role, settings)| {
+        let settings = settings.into_iter().map(|(key, value)| (key, value.into()));
+        (role.to_owned(), Value::Object(settings.collect()))
+    });
+    const RAISE: &str = "set message.max.bytes={} in commonConfig or by -X, and for the broker \
+                         max.message.bytes in topicConfig";
+    Ok(Checked {
+        servers: servers
+            .iter()
+            .flat_map(|servers| servers.split(','))
+            .map(|server| server.trim().to_owned())
+            .collect(),
+        compressed: clients.producer.iter().any(is_compression),
+        largest_message: Some((prepared.largest_message(), RAISE)),
+        replication: u64::try_from(config.replication_factor).unwrap_or(1),
+        queues: [
+            kbytes(&clients.producer, "queue.buffering.max.kbytes"),
+            kbytes(&clients.consumer, "queued.max.messages.kbytes"),
+        ],
+        library: client_library(),
+        configuration: configuration.into_iter().collect(),
+        notes: prepared.notes,
+        differing: prepared.differing,
+        ..Checked::default()
+    })
 }
 
 /// Kafka, configured.

@@ -6,7 +6,7 @@
 
 mod check;
 mod defaults;
-pub mod differing;
+mod differing;
 pub mod effective;
 mod jaas;
 pub mod java;
@@ -18,7 +18,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{KafkaConfig, Origin, Problem, Property, is_secret, nearest};
-use differing::Differing;
+use crate::driver::systems::Differing;
 use java::{Meaning, Written};
 use known::{Known, Scope};
 
@@ -54,7 +54,7 @@ pub fn shown(settings: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 /// What [`prepare`] brings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prepared {
     /// Settings of each kind of client.
     pub clients: ClientProperties,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::process::{Host, Identity};
-use crate::config::is_secret;
+use crate::config::{is_secret, without_users};
 
 /// Journals of another version are left alone.
 pub const VERSION: u32 = 1;
@@ -68,7 +68,7 @@ pub struct Access {
     pub directory: PathBuf,
     /// `-d`.
     pub driver: Option<PathBuf>,
-    /// `-b`.
+    /// `-b`, without users in it.
     pub bootstrap: Option<String>,
     /// What `-X` said on how to get there.
     pub settings: Vec<(String, String)>,
@@ -98,7 +98,7 @@ impl Access {
         Self {
             directory,
             driver,
-            bootstrap,
+            bootstrap: bootstrap.map(|address| without_users(&address)),
             settings,
             withheld,
         }

@@ -53,6 +53,7 @@ impl Machine {
             })),
             Role::Consumer => ToChild::Consume(Box::new(ConsumerAssignment {
                 context,
+                message_size: self.brief.workload.message_size,
                 clients: plan.consumers[key.id as usize].clone(),
             })),
             Role::Steward => return,

@@ -3,19 +3,7 @@
 
 use super::{Client, Role, Setting, known};
 use crate::config::Origin;
-
-/// A default of ours that is not the Java client's, and that nobody has set.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Differing {
-    /// `producer` or `consumer`.
-    pub role: String,
-    /// Its name in the Java client.
-    pub name: String,
-    /// What omb runs with, in the Java client's unit.
-    pub ours: String,
-    /// What the Java client would have run with.
-    pub java: String,
-}
+use crate::driver::systems::Differing;
 
 /// How the Java client says what librdkafka says otherwise.
 #[derive(Clone, Copy)]

@@ -7,8 +7,9 @@ use rdkafka::bindings as sys;
 use sys::rd_kafka_resp_err_t as ErrorCode;
 
 use super::groups::{List, Shared, on_commit, on_rebalance};
-use super::{ANY_PARTITION, Bell, Conf, bytes, error_text, from_c, stamp_header};
+use super::{ANY_PARTITION, Conf, bytes, error_text, from_c, mute, ring_for, stamp_header};
 use crate::clock::Instant;
+use crate::driver::bell::Bell;
 use crate::driver::{ConsumerEvents, ConsumerOptions, DriverError, Incoming, Partition, STAMP_LEN};
 
 /// Messages taken from the library at once.
@@ -58,7 +59,7 @@ impl RawConsumer {
         let queue = unsafe {
             sys::rd_kafka_poll_set_consumer(client);
             let queue = sys::rd_kafka_queue_get_consumer(client);
-            bell.ring_for(queue);
+            ring_for(&bell, queue);
             queue
         };
         let consumer = Self {
@@ -290,7 +291,7 @@ impl Drop for RawConsumer {
         // SAFETY: everything was made by this client and is given back once, the client last; the
         // shared box is freed when no callback can come any more.
         unsafe {
-            Bell::mute(self.queue);
+            mute(self.queue);
             sys::rd_kafka_queue_destroy(self.queue);
             let no_close = sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE;
             sys::rd_kafka_destroy_flags(self.client, no_close);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rdkafka::bindings as sys;
 use sys::rd_kafka_resp_err_t as ErrorCode;
 
-use super::{Complaints, c_string, error_text, from_c};
+use super::{c_string, error_text, from_c};
+use crate::driver::complaints::Complaints;
 use crate::driver::{ConsumerEvents, DriverError, Partition};
 
 /// How long a commit may keep a revocation waiting.

@@ -16,17 +16,13 @@ mod memory;
 pub mod producer;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use rdkafka::bindings as sys;
 
-use crate::clock::Instant;
 use crate::driver::DriverError;
-
-/// Different complaints kept between two looks at them.
-const COMPLAINTS: usize = 32;
+use crate::driver::bell::Bell;
+use crate::driver::complaints::Complaints;
 
 /// The partition is for the partitioner to choose (RD_KAFKA_PARTITION_UA).
 const ANY_PARTITION: i32 = -1;
@@ -104,33 +100,6 @@ impl Drop for Conf {
     }
 }
 
-/// What every client's callbacks find first behind their opaque pointer.
-#[derive(Default)]
-struct Complaints {
-    texts: Vec<String>,
-    dropped: u64,
-}
-
-impl Complaints {
-    fn add(&mut self, text: String) {
-        if self.texts.contains(&text) {
-        } else if self.texts.len() < COMPLAINTS {
-            self.texts.push(text);
-        } else {
-            self.dropped += 1;
-        }
-    }
-
-    fn take(&mut self) -> Vec<String> {
-        let mut texts = std::mem::take(&mut self.texts);
-        let dropped = std::mem::take(&mut self.dropped);
-        if dropped > 0 {
-            texts.push(format!("{dropped} more errors of the client library"));
-        }
-        texts
-    }
-}
-
 /// Served by our polls. `opaque` points to a struct that begins with [`Complaints`].
 unsafe extern "C" fn on_error(
     _: *mut sys::rd_kafka_t,
@@ -164,72 +133,35 @@ unsafe extern "C" fn on_log(
     }
 }
 
-/// A descriptor that is readable once a queue of the client library's fills.
+/// Has the library ring when this queue fills. No wake-up is missed, as [`Bell`] asks.
 ///
-/// Why no wake-up is missed. Under its lock, the library writes when it puts something into an
-/// *empty* queue, unless it has written since the queue was last looked into; each look, also one
-/// that finds nothing, re-arms it (`rd_kafka_q_io_event`, `rd_kafka_q_mark_served`). So two rules are
-/// enough: wait only after a look that found the queue empty, and look again after each wait.
-/// Whatever comes after the empty look finds an empty queue and an armed write, and whatever comes
-/// between the clearing at the end of a wait and the look after it is found by that look. What
-/// was written before the wait ends it early, once: a wait may end for nothing.
-struct Bell(EventFd);
-
-impl Bell {
-    fn new() -> Result<Self, DriverError> {
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        EventFd::from_value_and_flags(0, flags)
-            .map(Self)
-            .map_err(|error| DriverError(format!("cannot make an event descriptor: {error}")))
+/// Under its lock, the library writes when it puts something into an *empty* queue, unless it has
+/// written since the queue was last looked into; each look, also one that finds nothing, re-arms it
+/// (`rd_kafka_q_io_event`, `rd_kafka_q_mark_served`). So whatever comes after a look that found the queue
+/// empty finds an empty queue and an armed write.
+///
+/// # Safety
+/// `queue` is valid, and [`mute`]d before the bell is dropped.
+unsafe fn ring_for(bell: &Bell, queue: *mut sys::rd_kafka_queue_t) {
+    static ONE: u64 = 1;
+    // SAFETY: the queue is live, as the caller says; the payload is copied.
+    unsafe {
+        sys::rd_kafka_queue_io_event_enable(
+            queue,
+            bell.descriptor(),
+            (&raw const ONE).cast(),
+            size_of::<u64>(),
+        );
     }
+}
 
-    /// Has the library ring when this queue fills.
-    ///
-    /// # Safety
-    /// `queue` is valid, and [`muted`](Self::mute) before the descriptor is closed.
-    unsafe fn ring_for(&self, queue: *mut sys::rd_kafka_queue_t) {
-        static ONE: u64 = 1;
-        // SAFETY: the queue is live, as the caller says; the payload is copied.
-        unsafe {
-            sys::rd_kafka_queue_io_event_enable(
-                queue,
-                self.0.as_raw_fd(),
-                (&raw const ONE).cast(),
-                size_of::<u64>(),
-            );
-        }
-    }
-
-    /// No ringing any more.
-    ///
-    /// # Safety
-    /// `queue` is valid.
-    unsafe fn mute(queue: *mut sys::rd_kafka_queue_t) {
-        // SAFETY: the queue is live, as the caller says; no payload is read without a descriptor.
-        unsafe { sys::rd_kafka_queue_io_event_enable(queue, -1, ptr::null(), 0) };
-    }
-
-    /// Waits until the queue fills, `wake` is readable, or `until` has come.
-    fn wait(&self, wake: RawFd, until: Instant) {
-        let nanos = until.nanos_since(Instant::now());
-        let timeout = libc::timespec {
-            tv_sec: (nanos / 1_000_000_000).min(3_600) as libc::time_t,
-            tv_nsec: (nanos % 1_000_000_000) as libc::c_long,
-        };
-        let poll = |fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        let mut descriptors = [poll(self.0.as_raw_fd()), poll(wake)];
-        // SAFETY: the array and the timeout are live for the call. A signal or an error ends the
-        // wait early, which is allowed.
-        unsafe { libc::ppoll(descriptors.as_mut_ptr(), 2, &raw const timeout, ptr::null()) };
-        if descriptors[0].revents != 0 {
-            // It cannot fail: only we read, and there is something to be read.
-            let _ = self.0.read();
-        }
-    }
+/// No ringing any more.
+///
+/// # Safety
+/// `queue` is valid.
+unsafe fn mute(queue: *mut sys::rd_kafka_queue_t) {
+    // SAFETY: the queue is live, as the caller says; no payload is read without a descriptor.
+    unsafe { sys::rd_kafka_queue_io_event_enable(queue, -1, ptr::null(), 0) };
 }
 
 fn c_string(text: &str) -> Result<CString, DriverError> {

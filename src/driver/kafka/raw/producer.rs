@@ -8,9 +8,11 @@ use sys::rd_kafka_resp_err_t as ErrorCode;
 use sys::rd_kafka_vtype_t as Field;
 
 use super::{
-    ANY_PARTITION, Bell, Complaints, Conf, STAMP_HEADER, bytes, c_string, error_text, stamp_header,
+    ANY_PARTITION, Conf, STAMP_HEADER, bytes, c_string, error_text, mute, ring_for, stamp_header,
 };
 use crate::clock::Instant;
+use crate::driver::bell::Bell;
+use crate::driver::complaints::Complaints;
 use crate::driver::{DriverError, Outcome, Outgoing, ProducerOptions, STAMP_LEN, SendError};
 
 /// Outcomes served before a sender may look at its schedule again: about a millisecond's worth. One
@@ -70,7 +72,7 @@ impl RawProducer {
         // SAFETY: the client is live; `drop` mutes the queue before it closes the descriptor.
         let queue = unsafe {
             let queue = sys::rd_kafka_queue_get_main(client);
-            bell.ring_for(queue);
+            ring_for(&bell, queue);
             queue
         };
         let mut producer = Self {
@@ -233,7 +235,7 @@ impl Drop for RawProducer {
             for &topic in &self.topics {
                 sys::rd_kafka_topic_destroy(topic);
             }
-            Bell::mute(self.queue);
+            mute(self.queue);
             sys::rd_kafka_queue_destroy(self.queue);
             sys::rd_kafka_destroy(self.client);
             drop(Box::from_raw(self.shared));

@@ -1,14 +1,14 @@
-//! The driver file, and the drivers that need none: `-b`, and the embedded broker.
+//! Kafka's driver file, and what stands in for it: `-b`, and the embedded broker.
 
 use std::path::Path;
 
-use super::fields::{Fields, flag, text, whole};
-use super::load::Overrides;
-use super::tree::{self, Entry, Line};
-use super::{Driver, KafkaConfig, Origin, Problem, Property, System, environment, properties};
+use crate::config::fields::{Fields, describe, flag, text, whole};
+use crate::config::load::Overrides;
+use crate::config::tree::{Entry, Line};
+use crate::config::{Driver, KafkaConfig, Origin, Problem, Property, System, environment, properties};
 
-pub(super) const KAFKA: &str = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
-pub(super) const KAFKA_KEYS: &[&str] = &[
+/// Keys of the file.
+pub const KEYS: &[&str] = &[
     "name",
     "driverClass",
     "replicationFactor",
@@ -17,23 +17,6 @@ pub(super) const KAFKA_KEYS: &[&str] = &[
     "commonConfig",
     "producerConfig",
     "consumerConfig",
-];
-/// OMB's driver classes that are not driven here, by the last part of their package.
-const NOT_DRIVEN: &[&str] = &[
-    "artemis",
-    "bookkeeper",
-    "jms",
-    "kop",
-    "mqtt5",
-    "nats",
-    "natsStreaming",
-    "nsq",
-    "pravega",
-    "pulsar",
-    "rabbitmq",
-    "redis",
-    "rocketmq",
-    "rocketmq5",
 ];
 
 /// Settings of the drivers without a file: those of OMB's `kafka-throughput.yaml`.
@@ -50,38 +33,8 @@ const CONSUMER: &[(&str, &str)] = &[
 /// What names the first brokers, in librdkafka's two spellings.
 const SERVERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 
-/// Reads and checks a driver file; without one, `-b` names an external Kafka, and without both
-/// the broker is the embedded one.
-pub(super) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Driver, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let driver = match file {
-        Some(file) => from_file(file, &mut problems),
-        None => Some(without_file(overrides)),
-    };
-    let Some(mut driver) = driver else {
-        return Err(problems);
-    };
-    let System::Kafka(kafka) = &mut driver.system;
-    kafka.extra = overrides
-        .extra
-        .iter()
-        .map(|(key, value)| Property {
-            key: key.clone(),
-            value: value.clone(),
-            origin: Origin::CommandLine(format!("-X {key}")),
-        })
-        .collect();
-    if !driver.embedded {
-        place_servers(kafka, file, overrides, &mut problems);
-    }
-    if problems.is_empty() {
-        Ok(driver)
-    } else {
-        Err(problems)
-    }
-}
-
-fn without_file(overrides: &Overrides) -> Driver {
+/// The Kafka of `-b`, or the embedded broker.
+pub(super) fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Driver {
     let external =
         overrides.bootstrap.is_some() || overrides.extra.iter().any(|(key, _)| is_servers(key));
     let built_in = |settings: &[(&str, &str)]| {
@@ -94,31 +47,34 @@ fn without_file(overrides: &Overrides) -> Driver {
             })
             .collect()
     };
+    let mut config = KafkaConfig {
+        replication_factor: if external { -1 } else { 1 },
+        producer: built_in(PRODUCER),
+        consumer: built_in(CONSUMER),
+        extra: extra(overrides),
+        ..KafkaConfig::default()
+    };
+    if external {
+        place_servers(&mut config, None, overrides, problems);
+    }
     Driver {
         name: if external { "kafka" } else { "embedded" }.to_owned(),
         embedded: !external,
-        system: System::Kafka(KafkaConfig {
-            replication_factor: if external { -1 } else { 1 },
-            producer: built_in(PRODUCER),
-            consumer: built_in(CONSUMER),
-            ..KafkaConfig::default()
-        }),
+        system: System::Kafka(config),
     }
 }
 
-fn from_file(file: &Path, problems: &mut Vec<Problem>) -> Option<Driver> {
-    let mut entries = match tree::read(file) {
-        Ok(entries) => entries,
-        Err(problem) => {
-            problems.push(problem);
-            return None;
-        }
-    };
+/// What a driver file for Kafka says.
+pub(super) fn from_file(
+    mut entries: Vec<Entry>,
+    file: &Path,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> Driver {
     // Blocks have their variables replaced line by line, each in its place.
     environment::resolve(&mut entries, &|key| key.ends_with("Config"), problems);
-    check_class(&entries, file, problems)?;
     let mut noted = Vec::new();
-    let mut fields = Fields::new(entries, KAFKA_KEYS, file, problems);
+    let mut fields = Fields::new(entries, KEYS, file, problems);
     let name = fields.or("name", "Kafka".to_owned(), text);
     fields.entry("driverClass");
     // Kafka has nothing to reset: each run creates its own topics.
@@ -130,53 +86,31 @@ fn from_file(file: &Path, problems: &mut Vec<Problem>) -> Option<Driver> {
             .ok_or_else(|| "give 1 or more, or -1 for the broker's default".to_owned())
     });
     let mut block = |key: &str| block(&mut fields, key, file, &mut noted);
-    let config = KafkaConfig {
+    let mut config = KafkaConfig {
         replication_factor: replication_factor as i16,
         topic: block("topicConfig"),
         common: block("commonConfig"),
         producer: block("producerConfig"),
         consumer: block("consumerConfig"),
-        extra: Vec::new(),
+        extra: extra(overrides),
     };
     problems.append(&mut noted);
-    Some(Driver {
+    place_servers(&mut config, Some(file), overrides, problems);
+    Driver {
         name,
         system: System::Kafka(config),
         embedded: false,
-    })
+    }
 }
 
-/// A file of another system is told as such, and nothing else of it is looked at.
-fn check_class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<()> {
-    let advice = format!("this version drives Kafka (driverClass: {KAFKA})");
-    let Some(entry) = entries.iter().find(|entry| entry.key == "driverClass") else {
-        let origin = Origin::File {
-            path: file.to_owned(),
-            line: 0,
-            column: 0,
-        };
-        let message = format!("driverClass is missing; add driverClass: {KAFKA}");
-        problems.push(Problem { origin, message });
-        return Some(());
+/// What `-X` says.
+fn extra(overrides: &Overrides) -> Vec<Property> {
+    let property = |(key, value): &(String, String)| Property {
+        key: key.clone(),
+        value: value.clone(),
+        origin: Origin::CommandLine(format!("-X {key}")),
     };
-    let class = text(&entry.value).unwrap_or_default();
-    if class == KAFKA {
-        return Some(());
-    }
-    let package = class
-        .strip_prefix("io.openmessaging.benchmark.driver.")
-        .unwrap_or_default();
-    let system = package.split('.').next().unwrap_or_default();
-    let message = if NOT_DRIVEN.contains(&system) {
-        format!("driverClass {class} is OMB's driver for {system}; {advice}")
-    } else {
-        format!("driverClass {class} is unknown; {advice}")
-    };
-    problems.push(Problem {
-        origin: entry.at.clone(),
-        message,
-    });
-    None
+    overrides.extra.iter().map(property).collect()
 }
 
 fn block(
@@ -191,7 +125,7 @@ fn block(
     let serde_yaml::Value::String(whole_text) = &entry.value else {
         let message = format!(
             "{key} is {}; give it as a block: {key}: | and key=value lines below",
-            super::fields::describe(&entry.value)
+            describe(&entry.value)
         );
         problems.push(Problem {
             origin: entry.at,
