@@ -41,4 +41,4 @@ fn embedded() -> KafkaDriver {
     KafkaDriver::from_config(&config).unwrap()
 }
 
-driver_suite!(embedded());
+driver_suite!("Kafka", embedded());

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use omb::config::{Overrides, System, load_driver, load_workload};
 use omb::driver::kafka::properties::prepare;
+use omb::driver::systems::check;
 
 fn examples(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -40,13 +41,12 @@ fn every_driver_is_accepted_without_a_note() {
     for file in examples("drivers") {
         let driver = load_driver(Some(&file), &Overrides::default())
             .unwrap_or_else(|problems| panic!("{problems:?}"));
-        let System::Kafka(kafka) = &driver.system;
-        let prepared = prepare(kafka).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let checked = check(&driver.system).unwrap_or_else(|problems| panic!("{problems:?}"));
         assert!(
-            prepared.notes.is_empty(),
+            checked.notes.is_empty(),
             "{}: {:?}",
             file.display(),
-            prepared.notes
+            checked.notes
         );
     }
 }
@@ -61,7 +61,9 @@ fn the_first_try_takes_less_than_twenty_seconds() {
 #[test]
 fn without_a_driver_file_the_settings_are_those_of_the_throughput_example() {
     let of = |driver: omb::config::Driver| {
-        let System::Kafka(kafka) = driver.system;
+        let System::Kafka(kafka) = driver.system else {
+            panic!("{driver:?}");
+        };
         prepare(&kafka).unwrap().clients
     };
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/drivers/kafka-throughput.yaml");

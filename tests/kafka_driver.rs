@@ -57,11 +57,11 @@ fn secure((user, password): (String, String)) -> KafkaDriver {
 const NOBODY: &str = "127.0.0.1:1";
 
 mod in_plain_text {
-    super::driver_suite!(super::plain(&[]));
+    super::driver_suite!("Kafka", super::plain(&[]));
 }
 
 mod through_sasl_and_tls {
-    super::driver_suite!(super::secure(super::kafka::user()));
+    super::driver_suite!("Kafka", super::secure(super::kafka::user()));
 }
 
 #[test]
@@ -183,6 +183,7 @@ fn who_may_not_read_is_told_that_nothing_will_come() {
         client_id: "driver-suite",
         group: &site.group,
         topics: &site.topics,
+        message_size: 100,
         wake: site.wake.as_raw_fd(),
     };
     let mut consumer = secure(kafka::reader()).consumer(&options).unwrap();
@@ -218,6 +219,12 @@ fn what_no_broker_took_has_certainly_failed() {
 }
 
 #[test]
+fn a_sender_is_held_back_where_nothing_goes_out() {
+    let nowhere = with(&[("bootstrap.servers", NOBODY)]);
+    produce::a_sender_is_held_back_where_nothing_goes_out(&plain(&[]), &nowhere);
+}
+
+#[test]
 fn clients_of_a_broker_that_is_not_there_are_gone_at_once() {
     let site = Site::new(&plain(&[]), 1, 1);
     let nowhere = with(&[("bootstrap.servers", NOBODY)]);
@@ -227,6 +234,7 @@ fn clients_of_a_broker_that_is_not_there_are_gone_at_once() {
         client_id: "driver-suite",
         group: &site.group,
         topics: &site.topics,
+        message_size: 100,
         wake: site.wake.as_raw_fd(),
     };
     let consumer = nowhere.consumer(&options).unwrap();

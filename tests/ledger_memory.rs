@@ -115,7 +115,11 @@ impl Source {
         }
         let stragglers = self.come_late(if messages > 0 { end } else { u64::MAX });
         scattered.extend(stragglers.iter().map(|s| range(s.sequence, s.sequence + 1)));
-        load.extend(stragglers.iter().map(|s| range(s.offset, s.offset + 1)));
+        let place = |straggler: &Straggler| {
+            let offset = straggler.offset.unwrap();
+            range(offset, offset + 1)
+        };
+        load.extend(stragglers.iter().map(place));
         let produced = ProducerDelta {
             outcomes: vec![StreamOutcomes {
                 stream: self.stream,

@@ -3,9 +3,9 @@
 #
 # OMB_RABBITMQ_PORT           clients, AMQP; default 15675
 # OMB_RABBITMQ_TLS_PORT       clients, AMQP over TLS; default: the port after that
-# OMB_RABBITMQ_HTTP_PORT      management; default: two after
-# OMB_RABBITMQ_DIST_PORT      the node itself; default: three after
-# OMB_RABBITMQ_EPMD_PORT      Erlang's port mapper; default: four after
+# OMB_RABBITMQ_HTTP_PORT      management; default: 10,000 after, as 15672 is beside 5672
+# OMB_RABBITMQ_DIST_PORT      the node itself; default: two after
+# OMB_RABBITMQ_EPMD_PORT      Erlang's port mapper; default: three after
 # OMB_RABBITMQ_START_SECONDS  how long a start may take; default 60
 #
 # There are three users: `guest` (password guest) and `omb` may do everything, the latter also in the
@@ -13,14 +13,14 @@
 
 title=RabbitMQ
 mark=$home/data/mark
-remains=(ca.pem key.pem rabbitmq.conf definitions.json enabled_plugins epmd.pid)
+remains=(ca.pem ca-key.pem certificate.pem key.pem rabbitmq.conf definitions.json enabled_plugins epmd.pid)
 start_seconds=${OMB_RABBITMQ_START_SECONDS:-60}
 
 port=${OMB_RABBITMQ_PORT:-15675}
 tls_port=${OMB_RABBITMQ_TLS_PORT:-$((port + 1))}
-http_port=${OMB_RABBITMQ_HTTP_PORT:-$((port + 2))}
-dist_port=${OMB_RABBITMQ_DIST_PORT:-$((port + 3))}
-epmd_port=${OMB_RABBITMQ_EPMD_PORT:-$((port + 4))}
+http_port=${OMB_RABBITMQ_HTTP_PORT:-$((port + 10000))}
+dist_port=${OMB_RABBITMQ_DIST_PORT:-$((port + 2))}
+epmd_port=${OMB_RABBITMQ_EPMD_PORT:-$((port + 3))}
 ports=(
     "OMB_RABBITMQ_PORT $port" "OMB_RABBITMQ_TLS_PORT $tls_port" "OMB_RABBITMQ_HTTP_PORT $http_port"
     "OMB_RABBITMQ_DIST_PORT $dist_port" "OMB_RABBITMQ_EPMD_PORT $epmd_port"
@@ -65,19 +65,23 @@ server_script() {
     done
 }
 
-# The certificate signs itself, so it is also the authority a client is to trust.
+# An authority, and a certificate of the server's that it has signed.
 make_certificate() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
-        -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost \
-        -keyout "$home/key.pem" -out "$home/ca.pem" </dev/null >"$home/openssl.log" 2>&1 ||
-        die "openssl made no certificate, see $home/openssl.log"
+    local new=(openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650)
+    {
+        "${new[@]}" -x509 -subj "/CN=omb tests" -addext basicConstraints=critical,CA:TRUE \
+            -keyout "$home/ca-key.pem" -out "$home/ca.pem" &&
+            "${new[@]}" -x509 -CA "$home/ca.pem" -CAkey "$home/ca-key.pem" -subj /CN=localhost \
+                -addext subjectAltName=IP:127.0.0.1,DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+                -keyout "$home/key.pem" -out "$home/certificate.pem"
+    } </dev/null >"$home/openssl.log" 2>&1 || die "openssl made no certificate, see $home/openssl.log"
 }
 
 write_settings() {
     cat >"$home/rabbitmq.conf" <<END
 listeners.tcp.1 = 127.0.0.1:$port
 listeners.ssl.1 = 127.0.0.1:$tls_port
-ssl_options.certfile = $home/ca.pem
+ssl_options.certfile = $home/certificate.pem
 ssl_options.keyfile = $home/key.pem
 ssl_options.cacertfile = $home/ca.pem
 ssl_options.verify = verify_none

@@ -117,7 +117,9 @@ impl Settled {
     /// What this machine has too little of.
     pub fn warnings(&self, forecast: &Forecast) -> Vec<String> {
         let is_here = |server: &String| {
-            let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
+            let host = server
+                .rsplit_once(':')
+                .map_or(server.as_str(), |(host, _)| host);
             ["localhost", "127.0.0.1", "[::1]"].contains(&host)
         };
         let here = self.system.servers.iter().any(is_here);
@@ -147,7 +149,11 @@ impl Settled {
     /// Partitions and members that the system's topics and subscriptions can't have.
     fn too_many(&self, inputs: &Inputs) -> Vec<Problem> {
         let (w, system) = (&self.workload, &self.system);
-        let partitions = ("partitionsPerTopic", w.partitions_per_topic, system.most_partitions);
+        let partitions = (
+            "partitionsPerTopic",
+            w.partitions_per_topic,
+            system.most_partitions,
+        );
         let members = (
             "consumerPerSubscription",
             w.consumers_per_subscription,
@@ -160,7 +166,10 @@ impl Settled {
                 message: format!("{key} is {given}; give {most}: {why}"),
             })
         };
-        [partitions, members].into_iter().filter_map(wrong).collect()
+        [partitions, members]
+            .into_iter()
+            .filter_map(wrong)
+            .collect()
     }
 
     /// The embedded broker keeps what consumers have not read in memory.

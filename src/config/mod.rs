@@ -33,8 +33,8 @@ pub use search::{RateControl, RateSearch, parse_objective};
 pub use thresholds::{
     Count, Latency, Measure, Relation, Statistic, Threshold, measures, parse_threshold,
 };
-pub use uri::{Uri, without_users};
 pub use units::{parse_count, parse_duration, parse_memory, parse_rate, parse_size, show_duration};
+pub use uri::{Uri, without_users};
 pub use workload::{check_hang_after, check_topic_prefix};
 
 /// One workload, complete and within bounds.
@@ -215,7 +215,7 @@ pub struct RabbitMqConfig {
     pub prefetch: Option<u16>,
     /// Messages a producer sends ahead of their confirms.
     pub max_in_flight: u64,
-    /// Where the management plugin answers; `None`: port 15672 of the first node.
+    /// Where the management plugin answers; `None`: at the first node, its port and 10,000.
     pub management: Option<Uri>,
     /// Certificates of the authorities that nodes' certificates are signed by; `None`: the system's.
     pub ca_file: Option<PathBuf>,

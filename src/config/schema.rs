@@ -34,10 +34,7 @@ pub fn driver() -> Value {
         let text = format!("Driver of omb for {system}, and how its clients are set.");
         object(keys, &text)
     };
-    let schema = any([
-        of(DRIVER_KAFKA, "Kafka"),
-        of(DRIVER_RABBITMQ, "RabbitMQ"),
-    ]);
+    let schema = any([of(DRIVER_KAFKA, "Kafka"), of(DRIVER_RABBITMQ, "RabbitMQ")]);
     head(schema, "Driver of omb")
 }
 

@@ -33,7 +33,9 @@ impl Uri {
     pub fn at(&self, host_port: &str) -> Result<Self, String> {
         let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
         let (_, path) = parts(rest);
-        let user = self.user_info().map_or(String::new(), |user| format!("{user}@"));
+        let user = self
+            .user_info()
+            .map_or(String::new(), |user| format!("{user}@"));
         Self::parse(&format!("{scheme}://{user}{host_port}{path}"), &[scheme])
     }
 
@@ -44,7 +46,10 @@ impl Uri {
 
     /// `HOST` or `HOST:PORT`.
     pub fn host_port(&self) -> &str {
-        let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
+        let rest = self
+            .0
+            .split_once("://")
+            .map_or(self.0.as_str(), |(_, rest)| rest);
         parts(rest).0
     }
 
@@ -69,7 +74,9 @@ impl Uri {
 /// `HOST:PORT`, and what comes behind it.
 fn parts(rest: &str) -> (&str, &str) {
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host_port = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     (host_port, path)
 }
 
@@ -116,10 +123,22 @@ mod tests {
 
     #[test]
     fn an_address_has_a_known_scheme_a_host_and_a_port_if_any() {
-        for good in ["amqp://a", "amqps://a:5671", "amqp://u:p@[::1]:1/%2f", "amqp://a/v?x=1"] {
+        for good in [
+            "amqp://a",
+            "amqps://a:5671",
+            "amqp://u:p@[::1]:1/%2f",
+            "amqp://a/v?x=1",
+        ] {
             assert!(Uri::parse(good, &["amqp", "amqps"]).is_ok(), "{good}");
         }
-        for bad in ["a:5672", "http://a", "amqp://", "amqp://:5672", "amqp://a:0", "amqp://a:x"] {
+        for bad in [
+            "a:5672",
+            "http://a",
+            "amqp://",
+            "amqp://:5672",
+            "amqp://a:0",
+            "amqp://a:x",
+        ] {
             let error = Uri::parse(bad, &["amqp", "amqps"]).unwrap_err();
             assert!(error.contains("amqp://HOST:PORT"), "{bad}: {error}");
         }

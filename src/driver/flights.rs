@@ -93,7 +93,10 @@ impl Flights {
         // The library puts it on its way when it is first looked at. It hardly lands at once.
         let first = self.lanes[lane].is_empty();
         let waker = if first { &self.waker } else { Waker::noop() };
-        let landed = flight.landing.as_mut().poll(&mut Context::from_waker(waker));
+        let landed = flight
+            .landing
+            .as_mut()
+            .poll(&mut Context::from_waker(waker));
         if let Poll::Ready(landing) = landed {
             flight.landing = Box::pin(std::future::ready(landing));
             if first {

@@ -147,9 +147,9 @@ impl<T: Send + 'static> Link<T> {
                 Change::Opened
             }
             Ok(Err(error)) => self.again(error),
-            Err(TryRecvError::Disconnected) => {
-                self.again(DriverError("the attempt to connect was given up".to_owned()))
-            }
+            Err(TryRecvError::Disconnected) => self.again(DriverError(
+                "the attempt to connect was given up".to_owned(),
+            )),
         }
     }
 

@@ -251,8 +251,7 @@ impl<D: Driver> Steward<D> {
             .map(|(partition, &end)| (state.name.clone(), partition as u32, end))
             .collect();
         for group in self.assignment.groups.clone() {
-            self.admin
-                .start_group_at(&group.name, &offsets, deadline)?;
+            self.admin.start_group_at(&group.name, &offsets, deadline)?;
         }
         Ok(Reply::Adopted(state))
     }

@@ -92,10 +92,11 @@ impl Admin for Broker {
     fn delete(
         &mut self,
         topics: &[String],
-        groups: &[String],
+        groups: &[Group],
         _: Instant,
     ) -> Result<Leftovers, DriverError> {
-        self.deletions.push([topics, groups].concat());
+        let groups: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
+        self.deletions.push([topics, &groups].concat());
         // A group can be deleted by who may not delete topics.
         self.survey.groups.retain(|g| !groups.contains(&g.name));
         if self.refuses {
@@ -105,7 +106,7 @@ impl Admin for Broker {
         self.survey.topics.append(&mut self.late);
         Ok(Leftovers::default())
     }
-    fn list(&mut self, _: &[String], _: &[String], _: Instant) -> Result<Leftovers, DriverError> {
+    fn list(&mut self, _: &[String], _: &[Group], _: Instant) -> Result<Leftovers, DriverError> {
         nothing()
     }
     fn survey(&mut self, _: Instant) -> Result<Survey, DriverError> {

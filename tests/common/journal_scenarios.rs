@@ -9,8 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::kafka::is_without_members;
-use crate::common::{Broker, PATIENCE, Run, count, wait_for};
+use crate::common::{Broker, PATIENCE, Run, count, is_without_members, wait_for};
 use crate::journals::Site;
 
 /// Ends a run under load; nothing may have happened to it.

@@ -12,8 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::common::kafka::names_at;
-use crate::common::{Broker, PATIENCE, Run, omb, processes, wait_for};
+use crate::common::{Broker, PATIENCE, Run, names_at, omb, processes, wait_for};
 
 /// Runs and cleanings that have a broker and a state directory in common.
 pub struct Site {

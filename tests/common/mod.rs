@@ -10,6 +10,7 @@
 pub mod driver_suite;
 pub mod kafka;
 pub mod own_kafka;
+pub mod rabbitmq;
 pub mod recoveries;
 pub mod scenarios;
 
@@ -39,6 +40,24 @@ macro_rules! on {
     };
 }
 
+/// Names of all topics and groups that contain this, at the broker of this address.
+pub fn names_at(address: &str, part: &str) -> Vec<String> {
+    if address.starts_with("amqp") {
+        rabbitmq::names(part)
+    } else {
+        kafka::names_at(address, part)
+    }
+}
+
+/// Whether all groups whose names contain this are without members.
+pub fn is_without_members(address: &str, part: &str) -> bool {
+    if address.starts_with("amqp") {
+        rabbitmq::is_without_members(part)
+    } else {
+        kafka::is_without_members(address, part)
+    }
+}
+
 /// Longer than anything a test waits for takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,6 +73,8 @@ pub enum Broker {
     Kafka,
     /// One at this address.
     At(String),
+    /// The RabbitMQ that `scripts/test` has started, with queues of this type.
+    RabbitMq(&'static str),
 }
 
 impl Broker {
@@ -62,6 +83,26 @@ impl Broker {
             Self::Embedded => Vec::new(),
             Self::Kafka => vec!["-b".to_owned(), kafka::bootstrap()],
             Self::At(address) => vec!["-b".to_owned(), address.clone()],
+            Self::RabbitMq(queue) => [
+                "-b".to_owned(),
+                rabbitmq::address(),
+                "-X".to_owned(),
+                format!("queueType={queue}"),
+            ]
+            .to_vec(),
+        }
+    }
+
+    /// What the usual workload has to have otherwise.
+    fn changes(&self) -> &[(&str, &str)] {
+        match self {
+            Self::RabbitMq("STREAM") => &[
+                ("partitionsPerTopic", "1"),
+                ("consumerPerSubscription", "1"),
+            ],
+            Self::RabbitMq(_) => &[("partitionsPerTopic", "1")],
+            Self::At(address) if address.starts_with("amqp") => &[("partitionsPerTopic", "1")],
+            _ => &[],
         }
     }
 }
@@ -157,7 +198,7 @@ impl Run {
         change: impl FnOnce(&mut Command),
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let workload = workload(directory.path(), changes);
+        let workload = workload(directory.path(), &[broker.changes(), changes].concat());
         let mut command = omb();
         command
             .current_dir(directory.path())

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::{Broker, Run, count, kafka, processes};
+use super::{Broker, Run, count, kafka, processes, rabbitmq};
 
 /// OMB's scalar fields, and its arrays with one entry per period.
 const SCALARS: [&str; 7] = [
@@ -75,8 +75,10 @@ pub fn assert_all_received(result: &Value, subscriptions: u64) {
 
 pub fn assert_nothing_left(run: &Run, broker: &Broker) {
     run.assert_nothing_left();
-    if matches!(broker, Broker::Kafka) {
-        kafka::assert_nothing_left(&run.id());
+    match broker {
+        Broker::Kafka => kafka::assert_nothing_left(&run.id()),
+        Broker::RabbitMq(_) => rabbitmq::assert_nothing_left(&run.id()),
+        Broker::Embedded | Broker::At(_) => {}
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::config::fields::{Fields, describe, flag, text, whole};
 use crate::config::load::Overrides;
 use crate::config::tree::{Entry, Line};
-use crate::config::{Driver, KafkaConfig, Origin, Problem, Property, System, environment, properties};
+use crate::config::{
+    Driver, KafkaConfig, Origin, Problem, Property, System, environment, properties,
+};
 
 /// Keys of the file.
 pub const KEYS: &[&str] = &[

@@ -149,7 +149,12 @@ fn uris(fields: &mut Fields<'_>, file: Option<&Path>, bootstrap: Option<&str>) -
         }
         return of_file.ok().flatten().unwrap_or_default();
     };
-    let like = of_file.ok().flatten().unwrap_or_default().into_iter().next();
+    let like = of_file
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+        .into_iter()
+        .next();
     let mut uris = Vec::new();
     for one in given.split(',').map(str::trim) {
         // A bare host is reached as the first one of the file is.

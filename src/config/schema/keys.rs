@@ -477,7 +477,7 @@ pub const DRIVER_RABBITMQ: &[Key] = &[
         "managementUri",
         false,
         Kind::Uri("https?"),
-        "Where the management plugin answers. Default: port 15672 of the first node.",
+        "Where the management plugin answers. Default: the first node, at its port and 10,000.",
     ),
     (
         "caFile",

@@ -36,7 +36,9 @@ impl Nodes {
             });
             text.map_err(|why| {
                 let path = path.display();
-                DriverError(format!("caFile {path}: {why}; give a PEM file with certificates"))
+                DriverError(format!(
+                    "caFile {path}: {why}; give a PEM file with certificates"
+                ))
             })
         });
         Ok(Self {
@@ -61,8 +63,7 @@ impl Nodes {
             cert_chain: self.authorities.as_deref().map(str::to_owned),
         };
         let runtime = lapin::runtime::default_runtime().map_err(|error| explain(&error))?;
-        let connecting =
-            Connection::connect_uri_with_config(uri.clone(), properties, tls, runtime);
+        let connecting = Connection::connect_uri_with_config(uri.clone(), properties, tls, runtime);
         connecting
             .await
             .map_err(|error| DriverError(format!("{shown}: {}", explain(&error))))

@@ -310,7 +310,9 @@ impl Consumer for RabbitMqConsumer {
                 lane.open.pop_front();
             }
             let Some(tag) = last else { continue };
-            let acknowledged = lane.channel.basic_ack(tag, BasicAckOptions { multiple: true });
+            let acknowledged = lane
+                .channel
+                .basic_ack(tag, BasicAckOptions { multiple: true });
             // It is on its way once it was looked at.
             let looked = pin!(acknowledged).poll(&mut Context::from_waker(Waker::noop()));
             if let Poll::Ready(Err(error)) = looked {

@@ -1,11 +1,11 @@
 //! What AMQP has no words for: which exchanges and queues there are, by the management plugin's HTTP API.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
@@ -14,8 +14,8 @@ use crate::clock::Instant;
 use crate::config::RabbitMqConfig;
 use crate::driver::{DriverError, SeenGroup, SeenTopic, Survey};
 
-/// The plugin's port.
-const PORT: u16 = 15672;
+/// The plugin's port is AMQP's and so much: 15672 beside 5672, and 15671 beside 5671, over TLS.
+const PORT_AFTER: u16 = 10_000;
 
 /// Largest answer that is read.
 const LARGEST: u64 = 256 << 20;
@@ -50,36 +50,44 @@ struct MessageStats {
 #[derive(Deserialize)]
 struct Queue {
     name: String,
-    #[serde(default)]
-    consumers: u64,
+}
+
+/// A consumer, as it was known up to 5 s ago.
+#[derive(Deserialize)]
+struct Consumer {
+    queue: Queue,
 }
 
 impl Management {
     /// That of the first node, unless the file says where it is.
     pub fn new(config: &RabbitMqConfig) -> Self {
         let first = config.uris.first();
-        let parsed: Option<AMQPUri> = first.and_then(|uri| uri.secret().parse().ok());
-        let (user, password, virtual_host) = parsed.map_or_else(
-            || ("guest".to_owned(), "guest".to_owned(), "/".to_owned()),
-            |uri| {
-                let user = uri.authority.userinfo;
-                (user.username, user.password, uri.vhost)
-            },
-        );
-        let host = first.map_or("localhost", |uri| uri.host());
+        let first: AMQPUri = first
+            .and_then(|uri| uri.secret().parse().ok())
+            .unwrap_or_default();
+        let user = &first.authority.userinfo;
+        let (user, password) = (&user.username, &user.password);
+        let scheme = match first.scheme {
+            AMQPScheme::AMQP => "http",
+            AMQPScheme::AMQPS => "https",
+        };
+        let host = first.authority.host.as_str();
+        let port = first.authority.port.saturating_add(PORT_AFTER);
         let (base, credentials) = match &config.management {
             Some(uri) => (
                 uri.to_string().trim_end_matches('/').to_owned(),
                 uri.user_info().map(str::to_owned),
             ),
-            None if host.contains(':') => (format!("http://[{host}]:{PORT}"), None),
-            None => (format!("http://{host}:{PORT}"), None),
+            None if host.contains(':') && !host.starts_with('[') => {
+                (format!("{scheme}://[{host}]:{port}"), None)
+            }
+            None => (format!("{scheme}://{host}:{port}"), None),
         };
         let credentials = credentials.unwrap_or_else(|| format!("{user}:{password}"));
         Self {
             base,
             authorization: format!("Basic {}", BASE64_STANDARD.encode(credentials)),
-            virtual_host: encoded(&virtual_host),
+            virtual_host: encoded(&first.vhost),
         }
     }
 
@@ -118,13 +126,16 @@ impl Management {
     /// Fanout exchanges of the virtual host, and queues that are named after one.
     pub fn survey(&self, deadline: Instant) -> Result<Survey, DriverError> {
         let exchanges = self.exchanges("name,type", deadline)?;
-        let path = format!("/api/queues/{}?columns=name,consumers", self.virtual_host);
+        let path = format!("/api/queues/{}?columns=name", self.virtual_host);
         let queues: Vec<Queue> = self.get(&path, deadline)?;
+        let path = format!("/api/consumers/{}", self.virtual_host);
+        let consumers: Vec<Consumer> = self.get(&path, deadline)?;
+        let read = consumers.into_iter().map(|c| c.queue.name).collect();
         let names = exchanges
             .into_iter()
             .filter(|exchange| exchange.kind == "fanout" && !exchange.name.starts_with("amq."))
             .map(|exchange| exchange.name);
-        Ok(survey(names.collect(), queues))
+        Ok(survey(names.collect(), queues, &read))
     }
 
     /// Messages published to exchanges so far.
@@ -143,7 +154,7 @@ impl Management {
 
 /// Groups are what comes behind the longest name of an exchange that a queue's name begins with; where
 /// the exchange is gone, behind omb's own kind of topic.
-fn survey(mut exchanges: Vec<String>, queues: Vec<Queue>) -> Survey {
+fn survey(mut exchanges: Vec<String>, queues: Vec<Queue>, read: &HashSet<String>) -> Survey {
     exchanges.sort();
     let mut groups: BTreeMap<String, SeenGroup> = BTreeMap::new();
     for queue in queues {
@@ -155,7 +166,7 @@ fn survey(mut exchanges: Vec<String>, queues: Vec<Queue>) -> Survey {
             empty: true,
             topics: Some(Vec::new()),
         });
-        group.empty &= queue.consumers == 0;
+        group.empty &= !read.contains(&queue.name);
         group.topics.get_or_insert_default().push(topic);
     }
     let topic = |name| SeenTopic {
@@ -171,7 +182,11 @@ fn survey(mut exchanges: Vec<String>, queues: Vec<Queue>) -> Survey {
 /// A queue's topic and group.
 fn parted(queue: &str, exchanges: &[String]) -> Option<(String, String)> {
     let hyphens = queue.match_indices('-').map(|(at, _)| at);
-    let known = |&at: &usize| exchanges.binary_search_by(|e| e.as_str().cmp(&queue[..at])).is_ok();
+    let known = |&at: &usize| {
+        exchanges
+            .binary_search_by(|e| e.as_str().cmp(&queue[..at]))
+            .is_ok()
+    };
     let of_omb = |&at: &usize| queue[at + 1..].starts_with("sub-");
     let at = hyphens
         .clone()
@@ -194,30 +209,33 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn queue(name: &str, consumers: u64) -> Queue {
-        Queue {
-            name: name.to_owned(),
-            consumers,
-        }
-    }
-
     #[test]
     fn queues_are_told_apart_by_the_exchanges_they_are_named_after() {
         let exchanges = ["a", "a-b", "test-topic-0-0000000a"].map(str::to_owned);
-        let queues = vec![
-            queue("a-b-mine", 0),
-            queue("a-c", 2),
-            queue("a-mine", 1),
-            queue("test-topic-0-0000000a-sub-000-0000000a", 0),
+        let queues = [
+            "a-b-mine",
+            "a-c",
+            "a-mine",
+            "test-topic-0-0000000a-sub-000-0000000a",
             // Its exchange is gone.
-            queue("test-topic-0-0000000c-sub-000-0000000c", 0),
-            queue("somebody-elses", 0),
+            "test-topic-0-0000000c-sub-000-0000000c",
+            "somebody-elses",
         ];
-        let survey = survey(exchanges.to_vec(), queues);
+        let queues = queues.map(|name| Queue {
+            name: name.to_owned(),
+        });
+        let read = ["a-c", "a-mine"].map(str::to_owned).into();
+        let survey = survey(exchanges.to_vec(), queues.into(), &read);
         let groups: Vec<_> = survey
             .groups
             .iter()
-            .map(|g| (g.name.as_str(), g.empty, g.topics.clone().unwrap().join(",")))
+            .map(|g| {
+                (
+                    g.name.as_str(),
+                    g.empty,
+                    g.topics.clone().unwrap().join(","),
+                )
+            })
             .collect();
         let expected = [
             ("c", false, "a"),

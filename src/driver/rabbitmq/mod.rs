@@ -116,7 +116,10 @@ pub fn check(config: &RabbitMqConfig) -> Result<Checked, Vec<Problem>> {
             .map(|uri| uri.host_port().to_owned())
             .collect(),
         notes,
-        most_partitions: Some((1, "a topic of RabbitMQ is an exchange, which has no partitions")),
+        most_partitions: Some((
+            1,
+            "a topic of RabbitMQ is an exchange, which has no partitions",
+        )),
         most_members: (config.queue == QueueType::Stream)
             .then_some((1, "every consumer of a stream reads all of it")),
         replication: 1,

@@ -11,7 +11,7 @@ use crate::config::{is_secret, without_users};
 pub const VERSION: u32 = 1;
 
 /// Settings by which a broker is reached, by the beginnings of their names: no others are kept.
-const REACH: [&str; 7] = [
+const REACH: [&str; 10] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "security.",
@@ -19,6 +19,9 @@ const REACH: [&str; 7] = [
     "ssl.",
     "enable.ssl.",
     "broker.address.",
+    "amqpUris",
+    "managementUri",
+    "caFile",
 ];
 
 /// One line.

@@ -53,7 +53,7 @@ fn brief() -> Brief {
         steward: StewardAssignment {
             driver: driver.clone(),
             topics: plan.topics.clone(),
-            groups: plan.groups.clone(),
+            groups: plan.groups(),
             delete_topics: true,
             message_size: 1,
             compressed: false,

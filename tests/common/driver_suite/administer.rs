@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use omb::driver::{Admin, Driver, Leftovers, SeenGroup, SeenTopic};
+use omb::driver::{Admin, Driver, Leftovers, SeenGroup, SeenTopic, Survey};
 
 use super::site::{Site, patience, produce, within};
+use crate::common::{PATIENCE, wait_for};
 
 pub fn a_topic_that_exists_is_named<D: Driver>(driver: &D) {
     let mut site = Site::new(driver, 1, 1);
@@ -41,14 +42,14 @@ pub fn what_is_deleted_is_gone<D: Driver>(driver: &D) {
     let mut member = site.consumer();
     member.read(100);
     member.close();
-    let groups = [site.group.clone()];
+    let groups = [site.group_named(&site.group)];
     let topics = site.topics.clone();
     let mut there = site.admin.list(&topics, &groups, patience()).unwrap();
     there.topics.sort();
     let mut sorted = topics.clone();
     sorted.sort();
     assert_eq!(there.topics, sorted);
-    assert_eq!(there.groups, groups);
+    assert_eq!(there.groups, [site.group.clone()]);
     for _ in 0..2 {
         // The second time there is nothing to delete, and that is no error.
         let left = site.admin.delete(&topics, &groups, patience()).unwrap();
@@ -62,16 +63,16 @@ pub fn a_group_with_a_living_member_is_left_over<D: Driver>(driver: &D) {
     let mut site = Site::new(driver, 1, 1);
     let mut member = site.consumer();
     member.own(1);
-    let groups = [site.group.clone()];
+    let groups = [site.group_named(&site.group)];
     let soon = within(Duration::from_secs(1));
     let left = site.admin.delete(&[], &groups, soon).unwrap();
-    assert_eq!(left.groups, groups);
+    assert_eq!(left.groups, [site.group.clone()]);
     member.close();
     let left = site.admin.delete(&[], &groups, patience()).unwrap();
     assert_eq!(left, Leftovers::default());
 }
 
-pub fn a_survey_tells_who_uses_what<D: Driver>(driver: &D) {
+pub fn a_survey_tells_how_far_groups_and_topics_are<D: Driver>(driver: &D) {
     let mut site = Site::new(driver, 2, 3);
     let group = |site: &mut Site<D>| -> Option<SeenGroup> {
         let groups = site.admin.survey(patience()).unwrap().groups;
@@ -104,7 +105,7 @@ pub fn a_survey_tells_who_uses_what<D: Driver>(driver: &D) {
     assert!(seen.empty, "{seen:?}");
     assert_eq!(seen.topics, Some(Vec::new()));
 
-    let groups = [site.group.clone()];
+    let groups = [site.group_named(&site.group)];
     site.admin.delete(&[], &groups, patience()).unwrap();
     let name = site.group.clone();
     let none = site.admin.committed(&name, &topics, patience()).unwrap();
@@ -117,4 +118,47 @@ pub fn a_survey_tells_who_uses_what<D: Driver>(driver: &D) {
     assert_eq!(one, [site.topics[1].clone()]);
     let id = site.admin.cluster(patience());
     assert!(id.is_some_and(|id| !id.is_empty()), "it has an id");
+}
+
+pub fn a_survey_tells_who_uses_what<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 2, 1);
+    produce(&site, 0..100, 100);
+    let mut member = site.consumer();
+    member.read(100);
+    let survey = site.admin.survey(patience()).unwrap();
+    let topics: Vec<&SeenTopic> = survey
+        .topics
+        .iter()
+        .filter(|topic| site.topics.contains(&topic.name))
+        .collect();
+    assert_eq!(topics.len(), 2, "{survey:?}");
+    let group = |survey: &Survey| -> Option<SeenGroup> {
+        let mut groups = survey.groups.iter();
+        groups.find(|group| group.name == site.group).cloned()
+    };
+    let seen = group(&survey).unwrap();
+    assert!(!seen.empty, "{seen:?}");
+    let mut read = seen.topics.unwrap();
+    read.sort();
+    assert_eq!(read, site.topics);
+    member.close();
+    // A broker may count members now and then.
+    wait_for("a group without members", PATIENCE, || {
+        let survey = site.admin.survey(patience()).unwrap();
+        group(&survey)?.empty.then_some(())
+    });
+}
+
+pub fn topics_and_groups_that_exist_are_listed_and_others_are_not<D: Driver>(driver: &D) {
+    let mut site = Site::new(driver, 3, 1);
+    let mut asked = site.topics.clone();
+    asked[1].push_str("-absent");
+    let mut groups = [site.group_named(&site.group), site.group_named("nobody")];
+    groups[0].topics.truncate(1);
+    let mut member = site.consumer();
+    member.own(site.all_partitions());
+    let there = site.admin.list(&asked, &groups, patience()).unwrap();
+    assert_eq!(there.topics, [asked[0].clone(), asked[2].clone()]);
+    assert_eq!(there.groups, [site.group.clone()]);
+    member.close();
 }

@@ -1,9 +1,10 @@
 //! Receiving: waits, pauses, where a group starts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use omb::clock::Instant;
-use omb::driver::{Admin, Consumer, Driver};
+use omb::driver::{Admin, Consumer, Driver, Partition};
 
 use super::site::{Site, patience, produce};
 
@@ -45,7 +46,7 @@ pub fn a_consumer_paused_before_it_joined_gets_nothing<D: Driver>(driver: &D) {
     produce(&site, 0..300, 100);
     let mut member = site.consumer();
     member.consumer.pause(true).unwrap();
-    member.own(3);
+    member.own(site.all_partitions());
     let until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < until {
         member.poll(Duration::from_millis(200));
@@ -64,14 +65,58 @@ pub fn a_group_starts_where_it_was_told_to<D: Driver>(driver: &D) {
         .zip(&state.ends)
         .map(|(partition, end)| (state.name.clone(), partition, *end))
         .collect();
-    let group = site.group.clone();
+    let group = format!("{}-late", site.group);
     site.admin
         .start_group_at(&group, &starts, patience())
         .unwrap();
     produce(&site, 100..150, 100);
-    let mut member = site.consumer();
+    let mut member = site.consumer_in(&group);
     member.read(50);
     let seen = member.close();
     let old = seen.messages.keys().find(|number| **number < 100);
     assert_eq!(old, None);
+    let groups = [site.group_named(&group)];
+    let left = site.admin.delete(&[], &groups, patience()).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Two subscriptions of a topic do not share it.
+pub fn every_group_gets_everything<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 2, 2);
+    let mut members = [site.consumer(), site.consumer_in(&site.other_group())];
+    produce(&site, 0..500, 100);
+    for member in &mut members {
+        member.read(500);
+    }
+    for member in members {
+        let seen = member.close();
+        assert!(seen.messages.values().all(|places| places.len() == 1));
+    }
+}
+
+/// Messages of a producer come in its order within a partition.
+pub fn a_partition_is_read_in_its_order<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 3);
+    produce(&site, 0..2_000, 100);
+    let mut member = site.consumer();
+    member.read(2_000);
+    let seen = member.close();
+    let mut in_order: BTreeMap<Partition, Vec<u64>> = BTreeMap::new();
+    for number in seen.order {
+        for (place, _) in &seen.messages[&number] {
+            in_order.entry(*place).or_default().push(number);
+        }
+    }
+    for (place, numbers) in in_order {
+        assert!(numbers.is_sorted(), "{place:?}: {numbers:?}");
+    }
+}
+
+pub fn a_large_message_comes_whole<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 1);
+    produce(&site, 0..5, 900_000);
+    let mut member = site.consumer();
+    member.read(5);
+    let seen = member.close();
+    assert_eq!(seen.bytes, 5 * 900_000);
 }

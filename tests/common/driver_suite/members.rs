@@ -84,6 +84,34 @@ pub fn who_goes_on_between_two_assignments_is_not_left_paused<D: Driver>(driver:
     second.close();
 }
 
+/// Each message comes to one of them.
+pub fn two_members_share_a_group<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 2);
+    let (mut first, mut second) = (site.consumer(), site.consumer());
+    let deadline = patience();
+    while first.seen.owned.is_empty() || second.seen.owned.is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "one of them gets nothing to read"
+        );
+        first.poll(TURN);
+        second.poll(TURN);
+    }
+    produce(&site, 0..1_000, 100);
+    while first.seen.messages.len() + second.seen.messages.len() < 1_000 {
+        let got = (first.seen.messages.len(), second.seen.messages.len());
+        assert!(Instant::now() < deadline, "{got:?} of 1,000 came");
+        first.poll(TURN);
+        second.poll(TURN);
+    }
+    let (first, second) = (first.close(), second.close());
+    let mut numbers: Vec<u64> = first.messages.into_keys().collect();
+    assert!((1..1_000).contains(&numbers.len()), "{}", numbers.len());
+    numbers.extend(second.messages.into_keys());
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..1_000).collect::<Vec<u64>>());
+}
+
 pub fn who_leaves_is_continued_at_once<D: Driver>(driver: &D) {
     let site = Site::new(driver, 1, 2);
     produce(&site, 0..100, 100);
@@ -92,7 +120,7 @@ pub fn who_leaves_is_continued_at_once<D: Driver>(driver: &D) {
     first.close();
     let begin = Instant::now();
     let mut second = site.consumer();
-    second.own(2);
+    second.own(site.all_partitions());
     // The session of a member that did not say goodbye would last 6 s.
     let took = Instant::now().since(begin);
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -122,4 +150,9 @@ pub fn who_vanishes_is_continued_from_its_commits<D: Driver>(driver: &D) {
     second.read(100);
     let seen = second.close();
     assert!(seen.messages.keys().all(|number| *number >= 100));
+    assert!(
+        seen.redelivered.is_none_or(|again| again == 100),
+        "{:?}",
+        seen.redelivered
+    );
 }

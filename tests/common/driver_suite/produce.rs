@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use omb::clock::Instant;
-use omb::driver::{Driver, Producer};
+use omb::driver::{Driver, Outgoing, Producer, SendError};
 
 use super::site::{Outcomes, Site, Told, produce, send, serve, settle, within};
 
@@ -84,7 +84,7 @@ pub fn a_message_that_is_too_large_is_refused_with_its_reason<D: Driver>(driver:
 
 /// Whether or not the broker had them already, what failed is not there and what was acknowledged is.
 pub fn what_is_abandoned_gets_its_outcome<D: Driver>(driver: &D) {
-    let mut site = Site::new(driver, 1, 1);
+    let site = Site::new(driver, 1, 1);
     let mut producer = site.producer();
     let mut outcomes = Outcomes::new();
     for number in 0..20_000 {
@@ -97,7 +97,14 @@ pub fn what_is_abandoned_gets_its_outcome<D: Driver>(driver: &D) {
     let acknowledged = count(|told| matches!(told, Told::Acknowledged(..))) as u64;
     let unknown = count(|told| matches!(told, Told::Unknown(_))) as u64;
     drop(producer);
-    let stored = site.stored();
+    let mut member = site.consumer();
+    member.read(acknowledged as usize);
+    // What is unknown may come, and what failed may not: that can only be seen by waiting.
+    let quiet = within(Duration::from_secs(1));
+    while Instant::now() < quiet {
+        member.poll(Duration::from_millis(100));
+    }
+    let stored = member.close().messages.len() as u64;
     assert!(
         (acknowledged..=acknowledged + unknown).contains(&stored),
         "{stored} stored, {acknowledged} acknowledged, {unknown} unknown"
@@ -138,4 +145,34 @@ pub fn the_wake_descriptor_ends_a_producers_wait<D: Driver>(driver: &D) {
     }
     assert!(Instant::now().since(begin) < Duration::from_secs(20));
     assert_eq!(site.wake.read().unwrap(), 1, "the driver read from it");
+}
+
+/// Who is told that there is no room sends no more: nothing piles up without bounds.
+pub fn a_sender_is_held_back_where_nothing_goes_out<D: Driver>(there: &D, nowhere: &D) {
+    let site = Site::new(there, 1, 1);
+    let mut producer = site.producer_of(nowhere);
+    let payload = [0x33; 1_000];
+    let message = Outgoing {
+        topic: 0,
+        key: None,
+        payload: &payload,
+        header: None,
+    };
+    let taken = (0..2_000_000).take_while(|_| producer.send(&message).is_ok());
+    let taken = taken.count();
+    assert_eq!(producer.send(&message), Err(SendError::Full));
+    assert_eq!(producer.in_flight(), taken as u64);
+    assert!(taken <= 200_000, "{taken}");
+}
+
+pub fn every_acknowledged_message_comes_once<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 2, 3);
+    produce(&site, 0..3_000, 100);
+    let mut member = site.consumer();
+    member.read(3_000);
+    let seen = member.close();
+    for (number, places) in seen.messages {
+        assert_eq!(places.len(), 1, "{number}: {places:?}");
+        assert_eq!(u64::from(places[0].0.topic), number % 2);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use omb::clock::Instant;
 use omb::driver::{
-    Admin, Consumer, ConsumerEvents, ConsumerOptions, Driver, Incoming, NewTopic, Outcome,
+    Admin, Consumer, ConsumerEvents, ConsumerOptions, Driver, Group, Incoming, NewTopic, Outcome,
     Outgoing, Partition, Producer, ProducerOptions, STAMP_LEN, SendError, TopicState,
 };
 
@@ -31,6 +31,8 @@ pub struct Site<D: Driver> {
     pub admin: D::Admin,
     pub topics: Vec<String>,
     pub group: String,
+    /// Partitions of each topic, as many as the system has of those that were asked for.
+    pub partitions: u32,
     pub wake: EventFd,
 }
 
@@ -45,12 +47,39 @@ impl<D: Driver> Site<D> {
             admin: driver.admin().unwrap(),
             topics: (0..topics).map(|n| format!("{name}-topic-{n}")).collect(),
             group: format!("{name}-group"),
+            partitions,
             wake: EventFd::from_value_and_flags(0, flags).unwrap(),
         };
         site.admin.connect(patience()).unwrap();
         let wanted = site.wanted(partitions);
         site.admin.create_topics(&wanted, patience()).unwrap();
+        site.partitions = site.states()[0].ends.len() as u32;
+        let groups = site.groups();
+        site.admin.create_groups(&groups, patience()).unwrap();
         site
+    }
+
+    /// The group, and those that are named after it.
+    pub fn groups(&self) -> Vec<Group> {
+        let names = [self.group.clone(), self.other_group()];
+        names.map(|name| self.group_named(&name)).to_vec()
+    }
+
+    pub fn group_named(&self, name: &str) -> Group {
+        Group {
+            name: name.to_owned(),
+            topics: self.topics.clone(),
+        }
+    }
+
+    /// A second group.
+    pub fn other_group(&self) -> String {
+        format!("{}-other", self.group)
+    }
+
+    /// Owned by whoever is alone in a group.
+    pub fn all_partitions(&self) -> usize {
+        self.topics.len() * self.partitions as usize
     }
 
     pub fn wanted(&self, partitions: u32) -> Vec<NewTopic> {
@@ -76,10 +105,16 @@ impl<D: Driver> Site<D> {
     }
 
     pub fn consumer(&self) -> Member<D::Consumer> {
+        self.consumer_in(&self.group)
+    }
+
+    /// A member of another group.
+    pub fn consumer_in(&self, group: &str) -> Member<D::Consumer> {
         let options = ConsumerOptions {
             client_id: "driver-suite",
-            group: &self.group,
+            group,
             topics: &self.topics,
+            message_size: 100,
             wake: self.wake.as_raw_fd(),
         };
         Member {
@@ -100,7 +135,7 @@ impl<D: Driver> Site<D> {
 
 impl<D: Driver> Drop for Site<D> {
     fn drop(&mut self) {
-        let groups = [self.group.clone()];
+        let groups = self.groups();
         let left = self.admin.delete(&self.topics, &groups, patience());
         if !std::thread::panicking() {
             let left = left.unwrap();
@@ -215,6 +250,12 @@ pub struct Seen {
     pub given: usize,
     pub revoked: usize,
     pub lost: usize,
+    /// Numbers in the order in which they came first.
+    pub order: Vec<u64>,
+    /// Of payloads.
+    pub bytes: usize,
+    /// Messages that the broker says it has delivered before; `None` where it has offsets.
+    pub redelivered: Option<usize>,
     /// Next offset to read of what is owned.
     pub next: BTreeMap<Partition, u64>,
     received: Instant,
@@ -231,7 +272,14 @@ impl ConsumerEvents for Seen {
         assert!(self.owned.contains(&place), "{place:?} is not ours");
         assert_ne!(self.received, Instant::default(), "no batch was begun");
         let number = number(message.header.unwrap_or(message.payload));
+        if let Some(again) = message.redelivered {
+            *self.redelivered.get_or_insert_default() += usize::from(again);
+        }
+        self.bytes += message.payload.len();
         let places = self.messages.entry(number).or_default();
+        if places.is_empty() {
+            self.order.push(number);
+        }
         places.push((place, message.offset));
         self.next.insert(place, message.offset + 1);
     }
