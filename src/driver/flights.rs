@@ -69,7 +69,7 @@ impl Flights {
     }
 
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.messages
     }
 

@@ -40,7 +40,9 @@ fn groups(part: &str) -> Vec<(String, u64)> {
     let group = |queue: Value| {
         let name = text(&queue, "name");
         let (_, group) = name.split_once("-sub-")?;
-        Some((format!("sub-{group}"), queue["consumers"].as_u64()?))
+        // A new queue is listed before it is counted.
+        let consumers = queue["consumers"].as_u64().unwrap_or_default();
+        Some((format!("sub-{group}"), consumers))
     };
     let mut groups: Vec<(String, u64)> = queues.into_iter().filter_map(group).collect();
     groups.retain(|(name, _)| name.contains(part));

@@ -220,8 +220,9 @@ fn a_schema_takes_what_the_reader_takes_and_nothing_else() {
             let mut content = rabbitmq.clone();
             content[key] = value.clone();
             let refused = refused(&content, true);
-            // A schema sees no numbers in text.
+            // A schema sees no numbers in text, and -b may stand in for the nodes.
             let in_text = refused.is_some() && value.is_string() && matches!(kind, Kind::Whole(..));
+            let in_text = in_text || (key == "amqpUris" && value.is_null());
             if of_driver.is_valid(&content) != refused.is_none() && !in_text {
                 wrong.push(format!("{key}: {value}: {refused:?}"));
             }

@@ -138,7 +138,12 @@ impl RabbitMqAdmin {
             DIFFERENT => Ok(true),
             _ => Err(DriverError(text)),
         };
-        let there = self.each(topics, deadline, exists, |_, code, text| absent(code, text))?;
+        let there = self.each(
+            topics,
+            deadline,
+            async |channel, topic| exists(channel, topic).await,
+            |_, code, text| absent(code, text),
+        )?;
         let mut left = Leftovers::default();
         for (topic, _) in topics.iter().zip(there).filter(|(_, there)| *there) {
             left.topics.push(topic.clone());
@@ -203,12 +208,12 @@ impl RabbitMqAdmin {
 }
 
 /// Whether an exchange is there.
-async fn exists(channel: &Channel, topic: &String) -> lapin::Result<bool> {
+async fn exists(channel: &Channel, topic: &str) -> lapin::Result<bool> {
     let options = ExchangeDeclareOptions {
         passive: true,
         ..ExchangeDeclareOptions::default()
     };
-    let name = topic.as_str().into();
+    let name = topic.into();
     channel
         .exchange_declare(name, ExchangeKind::Fanout, options, FieldTable::default())
         .await
@@ -273,10 +278,15 @@ impl Admin for RabbitMqAdmin {
 
     fn create_topics(&mut self, topics: &[NewTopic], deadline: Instant) -> Result<(), DriverError> {
         let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
-        let there = self.each(&names, deadline, exists, |_, code, text| match code {
-            NOT_FOUND => Ok(false),
-            _ => Err(DriverError(text)),
-        })?;
+        let there = self.each(
+            &names,
+            deadline,
+            async |channel, topic| exists(channel, topic).await,
+            |_, code, text| match code {
+                NOT_FOUND => Ok(false),
+                _ => Err(DriverError(text)),
+            },
+        )?;
         if let Some((name, _)) = names.iter().zip(there).find(|(_, there)| *there) {
             return Err(DriverError(format!(
                 "exchange {name} exists already: delete it, or use it with --topic {name}"
@@ -349,15 +359,20 @@ impl Admin for RabbitMqAdmin {
         topics: &[String],
         deadline: Instant,
     ) -> Result<Vec<TopicState>, DriverError> {
-        self.each(topics, deadline, exists, |topic, code, text| {
-            Err(DriverError(match code {
-                NOT_FOUND => format!(
-                    "there is no exchange {topic} in this virtual host: create it, or leave \
+        self.each(
+            topics,
+            deadline,
+            async |channel, topic| exists(channel, topic).await,
+            |topic, code, text| {
+                Err(DriverError(match code {
+                    NOT_FOUND => format!(
+                        "there is no exchange {topic} in this virtual host: create it, or leave \
                      --topic out"
-                ),
-                _ => text,
-            }))
-        })?;
+                    ),
+                    _ => text,
+                }))
+            },
+        )?;
         let state = |name: &String| TopicState {
             name: name.clone(),
             ends: vec![0],

@@ -17,6 +17,9 @@ use crate::driver::{DriverError, SeenGroup, SeenTopic, Survey};
 /// The plugin's port is AMQP's and so much: 15672 beside 5672, and 15671 beside 5671, over TLS.
 const PORT_AFTER: u16 = 10_000;
 
+/// What was published is counted every 5 s.
+const COUNTED_AFTER: Duration = Duration::from_millis(5_500);
+
 /// Largest answer that is read.
 const LARGEST: u64 = 256 << 20;
 
@@ -138,8 +141,9 @@ impl Management {
         Ok(survey(names.collect(), queues, &read))
     }
 
-    /// Messages published to exchanges so far.
+    /// Messages published to exchanges so far; waits until nothing before the call is missing.
     pub fn published(&self, topics: &[SeenTopic], deadline: Instant) -> Vec<Option<Vec<u64>>> {
+        std::thread::sleep(COUNTED_AFTER);
         let Ok(exchanges) = self.exchanges("name,type,message_stats.publish_in", deadline) else {
             return vec![None; topics.len()];
         };

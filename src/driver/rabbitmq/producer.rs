@@ -198,7 +198,7 @@ impl Producer for RabbitMqProducer {
     }
 
     fn in_flight(&self) -> u64 {
-        self.flights.len()
+        self.flights.count()
     }
 
     fn abandon(&mut self) {
