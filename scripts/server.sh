@@ -99,8 +99,12 @@ give_up_also() { :; }
 
 # Sets pid and ticks in the caller if the process we started is still that process.
 running() {
-    [[ -f $home/pid ]] && read -r pid ticks <"$home/pid" && is_alive "$pid" "$ticks" &&
-        tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF -- "$mark"
+    local argument
+    [[ -f $home/pid ]] && read -r pid ticks <"$home/pid" && is_alive "$pid" "$ticks" || return 1
+    while IFS= read -r -d '' argument; do
+        [[ $argument != "$mark" ]] || return 0
+    done 2>/dev/null <"/proc/$pid/cmdline"
+    return 1
 }
 
 # In a shell of its own: the file sets the very variables that are compared.
@@ -139,6 +143,9 @@ ports_are_free() {
     done
 }
 
+# write_pid PID: a process, by its number and start time. Not $BASHPID in here: that would be another.
+write_pid() { printf '%s %s\n' "$1" "$(started_at "$1")"; }
+
 # Detached: a session of its own, no descriptor of ours, so neither a pipe nor the lock
 # lives on in it. The pid file comes first, so that there is no server without one.
 # Sets pid and ticks in the caller.
@@ -146,8 +153,8 @@ launch() {
     [[ ! -f $home/$system.log ]] || mv "$home/$system.log" "$home/$system.log.1"
     (
         close_inherited
-        cd "$home"
-        printf '%s %s\n' "$BASHPID" "$(started_at "$BASHPID")" >"$home/pid"
+        cd "$home" || exit
+        write_pid "$BASHPID" >"$home/pid"
         # Not a group leader, so setsid does not fork and the PID stays the same.
         serve
     ) </dev/null >"$home/$system.log" 2>&1 &

@@ -115,7 +115,7 @@ END
 start_epmd() {
     (
         close_inherited
-        printf '%s %s\n' "$BASHPID" "$(started_at "$BASHPID")" >"$home/epmd.pid"
+        write_pid "$BASHPID" >"$home/epmd.pid"
         exec setsid epmd -port "$epmd_port" -address 127.0.0.1
     ) </dev/null >"$home/epmd.log" 2>&1 &
 }

@@ -22,9 +22,9 @@ pub fn address() -> String {
     format!("amqp://{}", variable("OMB_RABBITMQ"))
 }
 
-/// What the management plugin lists under a path.
-pub fn listed(path: &str) -> Vec<Value> {
-    let url = format!("{}/api/{path}", variable("OMB_RABBITMQ_HTTP"));
+/// What a management plugin lists under a path.
+fn listed(http: &str, path: &str) -> Vec<Value> {
+    let url = format!("{http}/api/{path}");
     let user = format!("Basic {}", BASE64_STANDARD.encode("guest:guest"));
     let answer = ureq::get(&url).header("authorization", &user).call();
     answer.unwrap().body_mut().read_json().unwrap()
@@ -35,8 +35,8 @@ fn text(value: &Value, key: &str) -> String {
 }
 
 /// Queues of omb's runs whose names contain this: their groups, and how many consumers they have.
-fn groups(part: &str) -> Vec<(String, u64)> {
-    let queues = listed("queues/%2F?columns=name,consumers");
+fn groups(http: &str, part: &str) -> Vec<(String, u64)> {
+    let queues = listed(http, "queues/%2F?columns=name,consumers");
     let group = |queue: Value| {
         let name = text(&queue, "name");
         let (_, group) = name.split_once("-sub-")?;
@@ -51,16 +51,23 @@ fn groups(part: &str) -> Vec<(String, u64)> {
 
 /// Names of all topics and groups that contain this.
 pub fn names(part: &str) -> Vec<String> {
-    let exchanges = listed("exchanges/%2F?columns=name");
+    names_through(&variable("OMB_RABBITMQ_HTTP"), part)
+}
+
+/// As [`names`], at the RabbitMQ whose management plugin is here.
+pub fn names_through(http: &str, part: &str) -> Vec<String> {
+    let exchanges = listed(http, "exchanges/%2F?columns=name");
     let mut names: Vec<String> = exchanges.iter().map(|e| text(e, "name")).collect();
     names.retain(|name| name.contains(part));
-    names.extend(groups(part).into_iter().map(|(name, _)| name));
+    names.extend(groups(http, part).into_iter().map(|(name, _)| name));
     names
 }
 
 /// Whether all groups whose names contain this are without members.
 pub fn is_without_members(part: &str) -> bool {
-    groups(part).iter().all(|(_, consumers)| *consumers == 0)
+    groups(&variable("OMB_RABBITMQ_HTTP"), part)
+        .iter()
+        .all(|(_, consumers)| *consumers == 0)
 }
 
 /// Fails if an exchange or a queue of this run is there longer than a killed run may leave it.
