@@ -87,6 +87,16 @@ pub struct Room {
     pub processors: usize,
 }
 
+/// Most memory that this process has had resident.
+pub fn resident() -> Option<u64> {
+    let status = read("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes << 10)
+}
+
 impl Room {
     /// As of now.
     pub fn now() -> Self {

@@ -90,6 +90,26 @@ fn every_workload_is_accepted_and_means_what_it_says() {
 }
 
 #[test]
+fn the_rabbitmq_driver_is_accepted_and_notes_say_what_has_no_effect() {
+    let folder = folder();
+    fs::write(folder.path().join("some.yaml"), SOME_LOAD).unwrap();
+    let pacing = ["producer", "consumer"]
+        .map(|role| format!("{role}CreationDelay: 100\n{role}CreationBatchSize: 5\n"));
+    let text = format!(
+        "name: RabbitMQ\n\
+         driverClass: io.openmessaging.benchmark.driver.rabbitmq.RabbitMqBenchmarkDriver\n\
+         {}amqpUris:\n  - amqp://localhost\nmessagePersistence: false\nqueueType: QUORUM\n",
+        pacing.concat()
+    );
+    fs::write(folder.path().join("rabbitmq.yaml"), text).unwrap();
+    let (plan, notes) = check(folder.path(), &["-d", "rabbitmq.yaml", "some.yaml"]);
+    assert!(plan.contains("RabbitMQ (localhost)"), "{plan}");
+    assert_eq!(notes.matches("is set aside").count(), 4, "{notes}");
+    assert!(notes.contains("messagePersistence"), "{notes}");
+    assert_eq!(notes.lines().count(), 5, "{notes}");
+}
+
+#[test]
 fn every_kafka_driver_is_accepted_and_notes_say_what_differs() {
     let folder = folder();
     fs::write(folder.path().join("some.yaml"), SOME_LOAD).unwrap();

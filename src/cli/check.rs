@@ -10,7 +10,7 @@ use crate::config::{
     show_duration,
 };
 use crate::driver::systems::{self, Checked};
-use crate::host::Room;
+use crate::host::{self, Room};
 use crate::plan::forecast::{Cluster, Forecast};
 use crate::plan::{Plan, RunId};
 
@@ -106,7 +106,11 @@ impl Settled {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let plan = Plan::new(&self.workload, RunId(0), inputs.topic.as_deref(), cores);
         let cluster = Cluster {
-            brokers: self.system.servers.len().max(1),
+            brokers: self.system.connected_to.max(1),
+            // Its processes are started as this one was.
+            process: host::resident().unwrap_or(12 << 20),
+            clients: self.system.clients,
+            shared_threads: self.system.shared_threads,
             embedded: self.driver.embedded,
             replication: self.system.replication.max(1),
             queues: self.system.queues,

@@ -26,6 +26,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long one attempt to connect may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
+/// Threads of the runtime.
+pub const SHARED_THREADS: usize = 2;
+
 /// The process's runtime.
 ///
 /// # Errors
@@ -34,7 +37,10 @@ pub fn runtime() -> Result<&'static Runtime, DriverError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();
-        let made = builder.worker_threads(2).thread_name("client").enable_all();
+        let made = builder
+            .worker_threads(SHARED_THREADS)
+            .thread_name("client")
+            .enable_all();
         made.build().map_err(|error| error.to_string())
     });
     made.as_ref()

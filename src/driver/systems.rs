@@ -35,11 +35,30 @@ pub(crate) fn not_built_in(system: &System) -> DriverError {
     DriverError(format!("this omb was built without {}", system.name()))
 }
 
+/// What a client takes of this host while its queues are empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientCost {
+    /// Threads, its own among them, beside one for each broker that it is connected to.
+    pub threads: usize,
+    /// Connections beside those.
+    pub further_connections: usize,
+    /// Descriptors: pipes by which threads wake each other, and a connection.
+    pub files: u64,
+    /// Resident memory.
+    pub bytes: u64,
+}
+
 /// What a system's settings come to, free of mistakes.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// Addresses of the first brokers, as `HOST:PORT`.
     pub servers: Vec<String>,
+    /// Brokers that a client is connected to, of those.
+    pub connected_to: usize,
+    /// What a producer takes, and a consumer.
+    pub clients: [ClientCost; 2],
+    /// Threads that the clients of a process share.
+    pub shared_threads: usize,
     /// What was set aside or changed, and why: one sentence each.
     pub notes: Vec<String>,
     /// Producers compress.
@@ -93,6 +112,7 @@ pub fn admin(system: &System) -> Result<Box<dyn Admin>, DriverError> {
 }
 
 /// The version of a package that this program was built with.
+#[cfg(feature = "rabbitmq")]
 pub(crate) fn locked_version(package: &str) -> &'static str {
     const LOCK: &str = include_str!("../../Cargo.lock");
     let mut lines = LOCK.lines();

@@ -7,28 +7,18 @@ use std::fmt;
 
 use super::Plan;
 use crate::config::{Payload, Workload};
+use crate::driver::systems::ClientCost;
 use crate::host::Room;
 
 /// Threads of a process that are no client's.
 const OWN_THREADS: usize = 3;
-/// Threads of a producer: our own, and the library's for itself, for what it has no broker for, and
-/// for each broker.
-const PRODUCER_THREADS: usize = 3;
-/// Those of a consumer: one more, for the coordinator of its group.
-const CONSUMER_THREADS: usize = 4;
 /// Threads of supervisor, steward and embedded broker.
 const OTHER_THREADS: usize = 15 + 9;
 const BROKER_THREADS: usize = 4;
-/// Descriptors of a client: pipes by which threads wake each other, connections.
-const PRODUCER_FILES: u64 = 7;
-const CONSUMER_FILES: u64 = 10;
+/// Descriptors of a process that are no client's.
 const OWN_FILES: u64 = 8;
 
-/// Resident memory of a process with no client.
-const PROCESS_BYTES: u64 = 12 << 20;
-/// Of a client, its topics and their partitions.
-const PRODUCER_BYTES: u64 = 400 << 10;
-const CONSUMER_BYTES: u64 = 380 << 10;
+/// Resident memory of a client's topics and their partitions.
 const TOPIC_BYTES: u64 = 6 << 10;
 const PARTITION_BYTES: u64 = 4 << 10;
 
@@ -68,8 +58,14 @@ pub struct Forecast {
 /// What a forecast has to know of the system under test.
 #[derive(Clone, Copy, Debug)]
 pub struct Cluster {
-    /// Brokers, as far as they are known before the first connection.
+    /// Brokers that a client is connected to, as far as they are known before the first connection.
     pub brokers: usize,
+    /// Resident memory of a process of this program that has no client.
+    pub process: u64,
+    /// What a producer and a consumer take.
+    pub clients: [ClientCost; 2],
+    /// Threads of the library's that the clients of a process share.
+    pub shared_threads: usize,
     /// The broker is ours, a process of this run.
     pub embedded: bool,
     /// Copies of each message.
@@ -89,33 +85,36 @@ impl Forecast {
             Payload::File(_) => 1,
             Payload::Random { pool, .. } => u64::from(pool),
         } * workload.message_size as u64;
+        let [producer, consumer] = cluster.clients;
         let producer_memory = plan.producers.iter().map(|clients| {
             let each = clients
                 .iter()
-                .map(|c| PRODUCER_BYTES + payloads + of_topics(c.topics.len()));
-            PROCESS_BYTES + each.sum::<u64>()
+                .map(|c| producer.bytes + payloads + of_topics(c.topics.len()));
+            cluster.process + each.sum::<u64>()
         });
         let consumer_memory = plan.consumers.iter().map(|clients| {
             let each = clients
                 .iter()
-                .map(|c| CONSUMER_BYTES + of_topics(c.topics.len()));
-            PROCESS_BYTES + each.sum::<u64>()
+                .map(|c| consumer.bytes + of_topics(c.topics.len()));
+            cluster.process + each.sum::<u64>()
         });
         let client_memory = [producer_memory.collect(), consumer_memory.collect()];
-        let threads_of = |clients: usize, each: usize| OWN_THREADS + clients * (each + brokers);
+        let threads_of = |clients: usize, each: usize| {
+            OWN_THREADS + cluster.shared_threads + clients * (each + brokers)
+        };
         let client_threads = [
             plan.producers
                 .iter()
-                .map(|c| threads_of(c.len(), PRODUCER_THREADS))
+                .map(|c| threads_of(c.len(), producer.threads))
                 .collect(),
             plan.consumers
                 .iter()
-                .map(|c| threads_of(c.len(), CONSUMER_THREADS))
+                .map(|c| threads_of(c.len(), consumer.threads))
                 .collect(),
         ];
         let (senders, members) = (plan.producer_clients(), plan.consumer_clients());
         let others = 2 + usize::from(cluster.embedded);
-        let memory = sum(&client_memory) + others as u64 * PROCESS_BYTES;
+        let memory = sum(&client_memory) + others as u64 * cluster.process;
         let broker_threads = if cluster.embedded { BROKER_THREADS } else { 0 };
         let files = |processes: Vec<usize>, each: u64| {
             let most = processes.into_iter().max().unwrap_or(0) as u64;
@@ -132,7 +131,8 @@ impl Forecast {
             processes: plan.producers.len() + plan.consumers.len() + others,
             threads: all_threads + OTHER_THREADS + broker_threads,
             client_threads,
-            connections: senders * brokers + members * (brokers + 1),
+            connections: senders * (brokers + producer.further_connections)
+                + members * (brokers + consumer.further_connections),
             memory,
             memory_at_most: memory
                 + senders as u64 * cluster.queues[0]
@@ -140,11 +140,11 @@ impl Forecast {
             client_memory,
             files: files(
                 plan.producers.iter().map(Vec::len).collect(),
-                PRODUCER_FILES,
+                producer.files,
             )
             .max(files(
                 plan.consumers.iter().map(Vec::len).collect(),
-                CONSUMER_FILES,
+                consumer.files,
             )),
             disk: rate.map(|rate| (rate * size * seconds) as u64 * cluster.replication.max(1)),
             bytes_per_second: rate.map(|rate| [rate * size, rate * size * copies]),
@@ -291,6 +291,9 @@ mod tests {
 
     const CLUSTER: Cluster = Cluster {
         brokers: 1,
+        process: 12 << 20,
+        clients: crate::driver::kafka::CLIENTS,
+        shared_threads: 0,
         embedded: true,
         replication: 1,
         queues: [8 << 20, 16 << 20],

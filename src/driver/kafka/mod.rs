@@ -13,7 +13,7 @@ use raw::producer::RawProducer;
 
 use serde_json::Value;
 
-use super::systems::Checked;
+use super::systems::{Checked, ClientCost};
 use super::{
     Consumer, ConsumerEvents, ConsumerOptions, Driver, DriverError, Outcome, Outgoing, Partition,
     Producer, ProducerOptions, SendError,
@@ -22,6 +22,23 @@ use crate::clock::Instant;
 use crate::config::{KafkaConfig, Problem};
 use properties::Prepared;
 use properties::effective::effective;
+
+/// What a producer takes: threads of its own, of the library's and for what it has no broker for; and a
+/// consumer: one more, for the coordinator of its group.
+pub(crate) const CLIENTS: [ClientCost; 2] = [
+    ClientCost {
+        threads: 3,
+        further_connections: 0,
+        files: 7,
+        bytes: 400 << 10,
+    },
+    ClientCost {
+        threads: 4,
+        further_connections: 1,
+        files: 10,
+        bytes: 380 << 10,
+    },
+];
 
 /// The client library and its version.
 fn client_library() -> String {
@@ -52,12 +69,15 @@ pub fn check(config: &KafkaConfig) -> Result<Checked, Vec<Problem>> {
     });
     const RAISE: &str = "set message.max.bytes={} in commonConfig or by -X, and for the broker \
                          max.message.bytes in topicConfig";
+    let servers: Vec<String> = servers
+        .iter()
+        .flat_map(|servers| servers.split(','))
+        .map(|server| server.trim().to_owned())
+        .collect();
     Ok(Checked {
-        servers: servers
-            .iter()
-            .flat_map(|servers| servers.split(','))
-            .map(|server| server.trim().to_owned())
-            .collect(),
+        connected_to: servers.len(),
+        servers,
+        clients: CLIENTS,
         compressed: clients.producer.iter().any(is_compression),
         largest_message: Some((prepared.largest_message(), RAISE)),
         replication: u64::try_from(config.replication_factor).unwrap_or(1),

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde_json::json;
 
-use super::systems::{Checked, Differing, locked_version};
+use super::link::SHARED_THREADS;
+use super::systems::{Checked, ClientCost, Differing, locked_version};
 use super::{ConsumerOptions, Driver, DriverError, ProducerOptions};
 use crate::config::{Origin, Problem, QueueType, RabbitMqConfig};
 use admin::RabbitMqAdmin;
@@ -25,6 +26,14 @@ use producer::RabbitMqProducer;
 
 /// Bytes that a consumer is sent ahead of its acknowledgements, unless the file says how many messages.
 const AHEAD: usize = 64 << 20;
+
+/// What a client takes: its thread, and mostly the library's two buffers of 4 MiB.
+const CLIENT: ClientCost = ClientCost {
+    threads: 1,
+    further_connections: 0,
+    files: 5,
+    bytes: 8 << 20,
+};
 
 /// RabbitMQ, configured.
 #[derive(Clone)]
@@ -115,6 +124,9 @@ pub fn check(config: &RabbitMqConfig) -> Result<Checked, Vec<Problem>> {
             .iter()
             .map(|uri| uri.host_port().to_owned())
             .collect(),
+        connected_to: 1,
+        clients: [CLIENT; 2],
+        shared_threads: SHARED_THREADS,
         notes,
         most_partitions: Some((
             1,
