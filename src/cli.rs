@@ -14,6 +14,7 @@ mod run;
 mod schema;
 mod sweep;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::config::{
     parse_count, parse_duration, parse_fault, parse_memory, parse_objective, parse_rate,
     parse_size, parse_threshold,
 };
+use crate::supervisor::Ended;
 
 pub use broker::broker;
 pub use check::{Settled, check, settle};
@@ -386,6 +388,20 @@ pub struct Child {
 /// Reads the command line; on a mistake, or for the help, the process ends here.
 pub fn parse() -> Cli {
     Cli::parse()
+}
+
+/// Tells what is wrong with what was asked for; the exit code.
+fn usage(problems: impl IntoIterator<Item = impl Display>) -> u8 {
+    for problem in problems {
+        eprintln!("omb: {problem}");
+    }
+    Ended::Usage.code()
+}
+
+/// Tells why it could not go on; the exit code.
+fn failed(error: &anyhow::Error) -> u8 {
+    eprintln!("omb: {error:#}");
+    Ended::Failed.code()
 }
 
 /// `KEY=VALUE`, both trimmed as in a driver file. A value is never part of the message: it may

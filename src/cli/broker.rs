@@ -1,6 +1,6 @@
 //! `omb broker`: the embedded broker alone, or as a child of a run.
 
-use super::BrokerArgs;
+use super::{BrokerArgs, failed, usage};
 use crate::broker::{Options, role};
 use crate::child::Seat;
 use crate::wire::Role;
@@ -19,8 +19,9 @@ pub fn broker(args: &BrokerArgs) -> u8 {
                 Ok(listen) => listen,
                 Err(_) => {
                     let given = &args.listen;
-                    eprintln!("omb: --listen {given} is no address; give one as 127.0.0.1:9092");
-                    return 2;
+                    let told =
+                        format!("--listen {given} is no address; give one as 127.0.0.1:9092");
+                    return usage([told]);
                 }
             };
             let memory = args.memory.unwrap_or_else(|| Options::default().memory);
@@ -33,9 +34,6 @@ pub fn broker(args: &BrokerArgs) -> u8 {
     };
     match served {
         Ok(()) => 0,
-        Err(error) => {
-            eprintln!("omb: {error:#}");
-            1
-        }
+        Err(error) => failed(&error),
     }
 }

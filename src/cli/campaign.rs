@@ -17,7 +17,7 @@ use super::{Inputs, Settled, settle};
 use crate::report::file::default_name;
 use crate::report::table::{self, Outcome, Row};
 use crate::supervisor::Ended;
-use crate::supervisor::signals::ignored;
+use crate::supervisor::signals::handled;
 
 /// Checks the files of all runs; every problem is told once.
 pub fn settle_all(pairs: &[Inputs]) -> Result<Vec<Settled>, Vec<String>> {
@@ -101,8 +101,8 @@ impl Campaign {
     /// # Errors
     /// Where they can't be handled.
     pub fn begin() -> anyhow::Result<Self> {
-        let mut handled = vec![SIGCHLD, SIGINT, SIGTERM, SIGUSR1];
-        handled.extend([SIGHUP, SIGTSTP].into_iter().filter(|&s| !ignored(s)));
+        let mut handled = handled();
+        handled.push(SIGCHLD);
         Ok(Self {
             signals: Signals::new(handled).context("cannot handle signals")?,
             stopped: None,

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::campaign::settle_all;
-use super::{CheckArgs, Inputs};
+use super::{CheckArgs, Inputs, usage};
 use crate::broker;
 use crate::config::{
     self, Driver, Fault, FaultTarget, KeyDistributor, Origin, Payload, Problem, Workload,
@@ -74,12 +74,7 @@ pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
 pub fn check(args: &CheckArgs) -> u8 {
     let settled = match settle_all(&args.files.pairs(&args.inputs)) {
         Ok(settled) => settled,
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("omb: {problem}");
-            }
-            return 2;
-        }
+        Err(problems) => return usage(problems),
     };
     if let Some(note) = args.files.notes() {
         eprintln!("omb: note: {note}");

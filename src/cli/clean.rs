@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use reach::Reach;
 
-use super::key_value;
+use super::{key_value, usage};
 use crate::clock::Instant;
 use crate::driver::{Admin, Leftovers};
 use crate::steward::sweep;
@@ -70,12 +70,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 pub fn clean(args: &CleanArgs) -> u8 {
     let named = match Reach::named(args) {
         Ok(named) => named,
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("omb: {problem}");
-            }
-            return Ended::Usage.code();
-        }
+        Err(problems) => return usage(problems),
     };
     let place = match journal::place() {
         Ok(place) => place,
@@ -92,8 +87,7 @@ pub fn clean(args: &CleanArgs) -> u8 {
         (None, named) => cleaning.journals(&place, named.as_ref(), &args.extra),
         (Some(prefix), Some(reach)) => cleaning.prefix(&place, prefix, &reach),
         (Some(_), None) => {
-            eprintln!("omb: --prefix needs a cluster: give -b HOST:PORT or -d DRIVER.yaml");
-            return Ended::Usage.code();
+            return usage(["--prefix needs a cluster: give -b HOST:PORT or -d DRIVER.yaml"]);
         }
     }
     if cleaning.incomplete {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::usage;
 use crate::report::csv;
-use crate::supervisor::Ended;
 
 /// Options of `omb csv`.
 #[derive(Clone, Debug, Args)]
@@ -48,12 +48,7 @@ pub fn csv_of(directory: &Path) -> u8 {
 fn told(written: Result<(), Vec<String>>) -> u8 {
     match written {
         Ok(()) => 0,
-        Err(wrong) => {
-            for wrong in wrong {
-                eprintln!("omb: {wrong}");
-            }
-            Ended::Usage.code()
-        }
+        Err(wrong) => usage(wrong),
     }
 }
 

@@ -7,7 +7,7 @@ use nix::unistd::getppid;
 use super::campaign::{Folder, run_all, settle_all};
 use super::csv::csv_of;
 use super::pidfile::PidFile;
-use super::{Inputs, Member, RunArgs, Settled, settle};
+use super::{Inputs, Member, RunArgs, Settled, failed, settle, usage};
 use crate::child::die_with_parent;
 use crate::host::Host;
 use crate::init;
@@ -18,10 +18,7 @@ use crate::supervisor::{self, Ended, Options};
 /// Runs what the command line asks for; the exit code.
 pub fn run(args: &RunArgs) -> u8 {
     if init::is_due() {
-        return init::run().unwrap_or_else(|error| {
-            eprintln!("omb: {error:#}");
-            Ended::Failed.code()
-        });
+        return init::run().unwrap_or_else(|error| failed(&error));
     }
     if let Some(directory) = &args.csv {
         return csv_of(directory);
@@ -34,20 +31,12 @@ pub fn run(args: &RunArgs) -> u8 {
     let refused = args.refused_of_several().filter(|_| several);
     let settled = match refused.map_or_else(|| settle_all(&pairs), |told| Err(vec![told])) {
         Ok(settled) => settled,
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("omb: {problem}");
-            }
-            return Ended::Usage.code();
-        }
+        Err(problems) => return usage(problems),
     };
     let pid_file = args.pidfile.as_deref().map(PidFile::create).transpose();
     let _pid_file = match pid_file {
         Ok(pid_file) => pid_file,
-        Err(problem) => {
-            eprintln!("omb: {problem}");
-            return Ended::Usage.code();
-        }
+        Err(problem) => return usage([problem]),
     };
     if let Some(note) = args.files.notes() {
         eprintln!("omb: note: {note}");
@@ -55,15 +44,10 @@ pub fn run(args: &RunArgs) -> u8 {
     if several {
         let folder = match Folder::make(args.output.as_deref()) {
             Ok(folder) => folder,
-            Err(problem) => {
-                eprintln!("omb: {problem}");
-                return Ended::Usage.code();
-            }
+            Err(problem) => return usage([problem]),
         };
-        return run_all(&pairs, &settled, &folder, args.quiet).unwrap_or_else(|error| {
-            eprintln!("omb: {error:#}");
-            Ended::Failed.code()
-        });
+        return run_all(&pairs, &settled, &folder, args.quiet)
+            .unwrap_or_else(|error| failed(&error));
     }
     pairs
         .iter()
@@ -95,12 +79,7 @@ pub fn run_member(args: &RunArgs, member: &Member) -> u8 {
     };
     match settle(&inputs) {
         Ok(settled) => run_one(args, &inputs, settled, Some(member.output.clone())),
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("omb: {problem}");
-            }
-            Ended::Usage.code()
-        }
+        Err(problems) => usage(problems),
     }
 }
 
@@ -170,9 +149,6 @@ fn run_one(args: &RunArgs, inputs: &Inputs, settled: Settled, output: Option<Pat
     };
     match supervisor::run(options) {
         Ok(ended) => ended.code(),
-        Err(error) => {
-            eprintln!("omb: {error:#}");
-            Ended::Failed.code()
-        }
+        Err(error) => failed(&error),
     }
 }

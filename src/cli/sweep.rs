@@ -11,7 +11,7 @@ use super::campaign::{Campaign, Folder, settle_all};
 use super::files::Member;
 use super::pidfile::PidFile;
 use super::run::run_member;
-use super::{Inputs, RunArgs, Settled};
+use super::{Inputs, RunArgs, Settled, failed, usage};
 use crate::config::parse_rate;
 use crate::init;
 use crate::report::file::default_name;
@@ -139,10 +139,7 @@ impl Rates {
 /// Does it; the exit code.
 pub fn sweep(args: &SweepArgs) -> u8 {
     if init::is_due() {
-        return init::run().unwrap_or_else(|error| {
-            eprintln!("omb: {error:#}");
-            Ended::Failed.code()
-        });
+        return init::run().unwrap_or_else(|error| failed(&error));
     }
     if let Some(member) = &args.run.member {
         return run_member(&args.run, member);
@@ -160,26 +157,15 @@ pub fn sweep(args: &SweepArgs) -> u8 {
     );
     let (settled, folder) = match ready {
         Ok(ready) => ready,
-        Err(problems) => {
-            for problem in problems {
-                eprintln!("omb: {problem}");
-            }
-            return Ended::Usage.code();
-        }
+        Err(problems) => return usage(problems),
     };
     let pid_file = args.run.pidfile.as_deref().map(PidFile::create).transpose();
     let _pid_file = match pid_file {
         Ok(pid_file) => pid_file,
-        Err(problem) => {
-            eprintln!("omb: {problem}");
-            return Ended::Usage.code();
-        }
+        Err(problem) => return usage([problem]),
     };
     args.run_steps(&settled[0], &folder)
-        .unwrap_or_else(|error| {
-            eprintln!("omb: {error:#}");
-            Ended::Failed.code()
-        })
+        .unwrap_or_else(|error| failed(&error))
 }
 
 impl SweepArgs {

@@ -12,16 +12,21 @@ use super::event::Event;
 use super::processes::Happening;
 use crate::child::thread;
 
-/// Handles SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored; SIGHUP and
-/// SIGTSTP unless they were ignored from the start, as SIGHUP is by `nohup`; and SIGUSR1. A limit on the size of files, which would
-/// end this process by SIGXFSZ, is an error of the write that meets it.
+/// What a run answers to: SIGINT and SIGTERM always, also where a shell started us with SIGINT ignored;
+/// SIGHUP and SIGTSTP unless they were ignored from the start, as SIGHUP is by `nohup`; and SIGUSR1.
+pub fn handled() -> Vec<i32> {
+    let mut handled = vec![SIGINT, SIGTERM, SIGUSR1];
+    handled.extend([SIGHUP, SIGTSTP].into_iter().filter(|&s| !ignored(s)));
+    handled
+}
+
+/// Handles those. A limit on the size of files, which would end this process by SIGXFSZ, is an error
+/// of the write that meets it.
 ///
 /// # Errors
 /// Where signals can't be handled.
 pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
-    let mut handled = vec![SIGINT, SIGTERM, SIGUSR1];
-    handled.extend([SIGHUP, SIGTSTP].into_iter().filter(|&s| !ignored(s)));
-    let mut signals = Signals::new(handled).context("cannot handle signals")?;
+    let mut signals = Signals::new(handled()).context("cannot handle signals")?;
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
         .context("cannot handle signals")?;
     thread("signals", move || {
@@ -37,7 +42,7 @@ pub fn listen(sender: Sender<Happening>) -> anyhow::Result<()> {
 }
 
 /// Whether this process ignores a signal.
-pub fn ignored(signal: i32) -> bool {
+fn ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask

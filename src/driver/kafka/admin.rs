@@ -342,11 +342,8 @@ impl Admin for KafkaAdmin {
             };
             let mut ends = vec![0; topic.partitions().len()];
             for (partition, end) in (0..).zip(&mut ends) {
-                let (_, offset) = self
-                    .looker
-                    .fetch_watermarks(name, partition, remaining(deadline))
-                    .map_err(|error| self.explain(&error))?;
-                *end = offset.max(0) as u64;
+                let found = survey::end(&self.looker, name, partition, deadline);
+                *end = found.map_err(|error| self.explain(&error))?;
             }
             states.push(TopicState {
                 name: name.clone(),

@@ -70,27 +70,37 @@ pub fn ends<C: ConsumerContext>(
     topics: &[SeenTopic],
     deadline: Instant,
 ) -> Vec<Option<Vec<u64>>> {
-    let again_until = deadline.min(Instant::now() + PATIENCE);
     let end = |topic: &SeenTopic, partition: u32| {
         let partition = i32::try_from(partition).ok()?;
-        loop {
-            if Instant::now() >= deadline {
-                return None;
-            }
-            let wait = remaining(deadline).min(PATIENCE);
-            match looker.fetch_watermarks(&topic.name, partition, wait) {
-                Ok((_, end)) => return u64::try_from(end).ok(),
-                Err(error) if passes(&error) && Instant::now() < again_until => {
-                    std::thread::sleep(LOOK_AGAIN);
-                }
-                Err(_) => return None,
-            }
+        if Instant::now() >= deadline {
+            return None;
         }
+        end(looker, &topic.name, partition, deadline).ok()
     };
     topics
         .iter()
         .map(|topic| (0..topic.partitions).map(|p| end(topic, p)).collect())
         .collect()
+}
+
+/// Where a partition ends. A leader that is new or changes gets some time.
+pub fn end<C: ConsumerContext>(
+    looker: &BaseConsumer<C>,
+    topic: &str,
+    partition: i32,
+    deadline: Instant,
+) -> Result<u64, KafkaError> {
+    let again_until = deadline.min(Instant::now() + PATIENCE);
+    loop {
+        let wait = remaining(deadline).min(PATIENCE);
+        match looker.fetch_watermarks(topic, partition, wait) {
+            Ok((_, end)) => return Ok(end.max(0) as u64),
+            Err(error) if passes(&error) && Instant::now() < again_until => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// In which of these topics a group has committed offsets.
