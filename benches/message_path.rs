@@ -19,7 +19,7 @@ use omb::client::report::FromClient;
 use omb::client::stamp::{Kind, LEN, Run, Stamp};
 use omb::clock::Instant;
 use omb::config::Payload;
-use omb::driver::{Incoming, Outcome, Partition};
+use omb::driver::{Incoming, Numbered, Outcome, Partition};
 use omb::page;
 use omb::schedule::Segment;
 use omb::stats::delta::{Grid, LoadPhase, Slot, SlotDelta, StreamId};
@@ -148,7 +148,7 @@ fn receive_all(books: &mut ConsumerBooks, stamps: &[[u8; LEN]], keys: bool) {
             offset,
             payload: stamp,
             header: None,
-            redelivered: None,
+            numbered: Numbered::Densely,
         });
     }
 }

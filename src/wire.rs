@@ -21,7 +21,7 @@ use crate::schedule::{Schedule, Segment};
 use crate::stats::delta::SlotDelta;
 
 /// Changes whenever any type below does.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// Longest frame: far above what the largest delta or assignment takes.
 const MAX_FRAME: usize = 64 << 20;

@@ -109,6 +109,45 @@ fn the_rabbitmq_driver_is_accepted_and_notes_say_what_has_no_effect() {
     assert_eq!(notes.lines().count(), 5, "{notes}");
 }
 
+#[cfg(feature = "pulsar")]
+/// The driver file of OMB, with this in place of what its two files differ in.
+fn pulsar_driver(deduplication: &str, producer: &str, consumer: &str) -> String {
+    format!(
+        "name: Pulsar\n\
+         driverClass: io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver\n\
+         client:\n  serviceUrl: pulsar://localhost:6650\n  httpUrl: http://localhost:8080\n  \
+         ioThreads: 16\n  connectionsPerBroker: 8\n  clusterName: local\n  \
+         namespacePrefix: benchmark/ns\n  topicType: persistent\n  persistence:\n    \
+         ensembleSize: 3\n    writeQuorum: 3\n    ackQuorum: 2\n    \
+         deduplicationEnabled: {deduplication}\n  tlsAllowInsecureConnection: false\n  \
+         tlsEnableHostnameVerification: false\n  tlsTrustCertsFilePath:\n  authentication:\n    \
+         plugin:\n    data:\n\
+         producer:\n  batchingEnabled: true\n  batchingMaxPublishDelayMs: 1\n  \
+         blockIfQueueFull: true\n{producer}\
+         consumer:\n  receiverQueueSize: 10000\n{consumer}"
+    )
+}
+
+#[cfg(feature = "pulsar")]
+#[test]
+fn the_pulsar_drivers_are_accepted_and_notes_say_what_has_no_effect() {
+    let folder = folder();
+    fs::write(folder.path().join("some.yaml"), SOME_LOAD).unwrap();
+    let more = "  batchingMaxBytes: 131072\n  pendingQueueSize: 0\n";
+    for text in [
+        pulsar_driver("false", more, "  subscriptionType: Failover\n"),
+        pulsar_driver("true", "", ""),
+    ] {
+        fs::write(folder.path().join("pulsar.yaml"), text).unwrap();
+        let (plan, notes) = check(folder.path(), &["-d", "pulsar.yaml", "some.yaml"]);
+        assert!(plan.contains("Pulsar (localhost:6650)"), "{plan}");
+        for key in ["client.ioThreads", "client.connectionsPerBroker"] {
+            assert!(notes.contains(&format!("{key} is set aside")), "{notes}");
+        }
+        assert_eq!(notes.lines().count(), 2, "{notes}");
+    }
+}
+
 #[test]
 fn every_kafka_driver_is_accepted_and_notes_say_what_differs() {
     let folder = folder();

@@ -132,6 +132,17 @@ impl<'a> Fields<'a> {
 
     /// The fields of the mapping below `key`.
     pub fn inner(&mut self, key: &str, known: &[&str]) -> Option<Fields<'_>> {
+        let entries = self.below(key, known)?;
+        Some(Fields::new(entries, known, self.file, self.problems))
+    }
+
+    /// The same, without any fields where there is no such key.
+    pub fn section(&mut self, key: &str, known: &[&str]) -> Fields<'_> {
+        let entries = self.below(key, known).unwrap_or_default();
+        Fields::new(entries, known, self.file, self.problems)
+    }
+
+    fn below(&mut self, key: &str, known: &[&str]) -> Option<Vec<Entry>> {
         let entry = self.entry(key)?;
         let unread =
             entry.children.is_empty() && entry.value.as_mapping().is_some_and(|m| !m.is_empty());
@@ -144,7 +155,7 @@ impl<'a> Fields<'a> {
             self.problem(entry.at, message);
             return None;
         }
-        Some(Fields::new(entry.children, known, self.file, self.problems))
+        Some(entry.children)
     }
 }
 

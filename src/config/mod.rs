@@ -188,6 +188,8 @@ impl Driver {
 pub enum System {
     /// Apache Kafka, or anything that speaks its protocol.
     Kafka(KafkaConfig),
+    /// Apache Pulsar.
+    Pulsar(PulsarConfig),
     /// RabbitMQ, by AMQP 0-9-1.
     RabbitMq(RabbitMqConfig),
 }
@@ -197,8 +199,112 @@ impl System {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Kafka(_) => "kafka",
+            Self::Pulsar(_) => "pulsar",
             Self::RabbitMq(_) => "rabbitmq",
         }
+    }
+}
+
+/// A Pulsar driver file, with the command line's `-b` and `-X` merged in.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PulsarConfig {
+    /// The first brokers; never empty.
+    pub brokers: Vec<Uri>,
+    /// Where the REST API answers; `None`: at the first broker, at its usual port.
+    pub http: Option<Uri>,
+    /// The cluster that a tenant is made for; `None`: the first that the broker names.
+    pub cluster: Option<String>,
+    /// `TENANT/NAMESPACE`, which the names of runs' namespaces begin with.
+    pub namespace: String,
+    /// Topics are written to disk.
+    pub persistent: bool,
+    /// Policies of a run's namespace; `None`: the broker's.
+    pub persistence: Option<Persistence>,
+    /// Certificates are not looked at.
+    pub insecure: bool,
+    /// A certificate has to be one of the host's.
+    pub verify_host: bool,
+    /// Certificates of the authorities that brokers' certificates are signed by; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+    /// What clients prove who they are with.
+    pub token: Option<String>,
+    /// How producers put messages together; `None`: each goes by itself.
+    pub batching: Option<Batching>,
+    /// Messages that a producer sends ahead of their receipts.
+    pub pending: u64,
+    /// Messages of a partition that a consumer holds.
+    pub receiver_queue: u32,
+    /// How members share a subscription.
+    pub subscription: Subscription,
+    /// Keys of the file that mean nothing here.
+    pub set_aside: Vec<String>,
+}
+
+impl fmt::Debug for PulsarConfig {
+    /// Shows no token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pulsar at {:?} in {}", self.brokers, self.namespace)
+    }
+}
+
+/// How often messages are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Persistence {
+    /// Storage nodes of a topic.
+    pub ensemble: u32,
+    /// Copies of a message.
+    pub write_quorum: u32,
+    /// Copies that are waited for.
+    pub ack_quorum: u32,
+    /// The broker drops what a producer sends for a second time.
+    pub deduplication: bool,
+}
+
+/// How long messages are collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batching {
+    /// For so many milliseconds.
+    pub delay_ms: u64,
+    /// Or to so many bytes.
+    pub bytes: usize,
+}
+
+/// How members share a subscription of Pulsar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subscription {
+    /// Each partition has one reader, and others stand by.
+    #[default]
+    Failover,
+    /// There is one member.
+    Exclusive,
+    /// Each message goes to one of them.
+    Shared,
+    /// Messages of a key go to the same one.
+    KeyShared,
+}
+
+impl Subscription {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Failover,
+        Self::Exclusive,
+        Self::Shared,
+        Self::KeyShared,
+    ];
+
+    /// Its name in OMB's driver files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failover => "Failover",
+            Self::Exclusive => "Exclusive",
+            Self::Shared => "Shared",
+            Self::KeyShared => "Key_Shared",
+        }
+    }
+
+    /// Several members read a partition at the same time.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Shared | Self::KeyShared)
     }
 }
 

@@ -47,7 +47,7 @@ pub fn file_stem(name: &str) -> String {
 
 /// Whether the value of a property of this name may never be shown.
 pub fn is_secret(key: &str) -> bool {
-    const MARKS: [&str; 7] = [
+    const MARKS: [&str; 8] = [
         "password",
         "secret",
         "jaas",
@@ -55,6 +55,7 @@ pub fn is_secret(key: &str) -> bool {
         "keystore.key",
         "private.key",
         "oauthbearer.config",
+        "authentication.data",
     ];
     let key = key.to_lowercase();
     MARKS.iter().any(|mark| key.contains(mark))

@@ -3,9 +3,11 @@
 //! They accept what is accepted here, as far as a schema can say it; `schema/tests.rs` holds both
 //! against each other, value by value.
 
+mod drivers;
 mod keys;
 
-use keys::{CONTROL, DRIVER_KAFKA, DRIVER_RABBITMQ, Key, Kind, RESTART, SEARCH, WORKLOAD};
+use drivers::{DRIVER_KAFKA, DRIVER_PULSAR, DRIVER_RABBITMQ};
+use keys::{CONTROL, Key, Kind, RESTART, SEARCH, WORKLOAD};
 use serde_json::{Map, Value, json};
 
 use super::Measure;
@@ -34,7 +36,11 @@ pub fn driver() -> Value {
         let text = format!("Driver of omb for {system}, and how its clients are set.");
         object(keys, &text)
     };
-    let schema = any([of(DRIVER_KAFKA, "Kafka"), of(DRIVER_RABBITMQ, "RabbitMQ")]);
+    let schema = any([
+        of(DRIVER_KAFKA, "Kafka"),
+        of(DRIVER_RABBITMQ, "RabbitMQ"),
+        of(DRIVER_PULSAR, "Pulsar"),
+    ]);
     head(schema, "Driver of omb")
 }
 
@@ -161,6 +167,8 @@ fn value(kind: Kind) -> Value {
             json!({"type": "number", "minimum": 0, "exclusiveMaximum": 100}),
             text("^\\s*[0-9]{1,2}(\\.[0-9]*)?\\s*%?\\s*$"),
         ]),
+        Kind::Like(pattern) => text(pattern),
+        Kind::Mapping(keys) => object(keys, "Settings."),
         Kind::Uri(scheme) => text(&uri(scheme)),
         Kind::Uris(scheme) => json!({
             "type": "array",

@@ -44,6 +44,11 @@ impl Uri {
         &self.0
     }
 
+    /// What stands before `://`.
+    pub fn scheme(&self) -> &str {
+        self.0.split_once("://").map_or("", |(scheme, _)| scheme)
+    }
+
     /// `HOST` or `HOST:PORT`.
     pub fn host_port(&self) -> &str {
         let rest = self
@@ -61,6 +66,12 @@ impl Uri {
             _ => host_port,
         };
         host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, where one is given.
+    pub fn port(&self) -> Option<u16> {
+        let (_, port) = self.host_port().rsplit_once(':')?;
+        port.parse().ok()
     }
 
     /// `USER:PASSWORD`, as written.

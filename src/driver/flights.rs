@@ -62,6 +62,13 @@ impl Flights {
         }
     }
 
+    /// There are so many lanes at least.
+    pub fn need_lanes(&mut self, lanes: usize) {
+        if lanes > self.lanes.len() {
+            self.lanes.resize_with(lanes, VecDeque::new);
+        }
+    }
+
     /// Whether another message may be sent.
     #[inline]
     pub fn has_room(&self) -> bool {

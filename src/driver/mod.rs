@@ -6,11 +6,13 @@
 
 pub mod bell;
 pub mod complaints;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "pulsar", feature = "rabbitmq"))]
 pub mod flights;
 pub mod kafka;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "pulsar", feature = "rabbitmq"))]
 pub mod link;
+#[cfg(feature = "pulsar")]
+pub mod pulsar;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 pub mod systems;
@@ -146,16 +148,37 @@ pub struct Partition {
     pub partition: u32,
 }
 
+/// Where a broker stores messages in batches, entries, offsets are numbered by so many for each: the last
+/// message of an entry has the last of its entry's numbers, and those before it the ones before that.
+pub const ENTRY: u64 = 1 << 10;
+
+/// What the number of a message is, and what a position in its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbered {
+    /// Its offset: messages have one after the other. A position is the next offset to read.
+    Densely,
+    /// Its offset, by entries of [`ENTRY`] numbers. A position is the next offset to read.
+    ByEntries,
+    /// Its offset, by entries, in a partition that several members read at the same time. A position is
+    /// how many messages this one has received of it since it was assigned.
+    Shared,
+    /// In the order of receipt, for the system has no offsets; it says whether it has delivered the
+    /// message before. A position is the next of these numbers.
+    Receipts {
+        /// What it says.
+        redelivered: bool,
+    },
+}
+
 /// One message that came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
     /// Where it lay.
     pub partition: Partition,
-    /// Its offset there; where the system has none, a number that the driver gives in the order of
-    /// receipt.
+    /// Its number there.
     pub offset: u64,
-    /// Where the system has no offsets: whether it says that it has delivered the message before.
-    pub redelivered: Option<bool>,
+    /// What that number is.
+    pub numbered: Numbered,
     /// Its payload.
     pub payload: &'a [u8],
     /// The stamp header, where it has one. Looked up only if the payload is too short for a stamp.
@@ -171,7 +194,7 @@ pub trait ConsumerEvents {
     /// The group gave these partitions to this consumer (in addition to those it has).
     fn assigned(&mut self, partitions: &[Partition]);
     /// The group is about to take these partitions away. What is returned is committed before
-    /// they are given up: (partition, next offset to read) of what has been reported.
+    /// they are given up: (partition, position) of what has been reported.
     fn revoked(&mut self, partitions: &[Partition]) -> Vec<(Partition, u64)>;
     /// These partitions are gone already (the session expired): nothing can be committed.
     fn lost(&mut self, partitions: &[Partition]);
@@ -184,7 +207,7 @@ pub trait Consumer {
     /// lies in the past.
     fn poll(&mut self, until: Instant, events: &mut dyn ConsumerEvents);
 
-    /// Commits positions (next offset to read) without waiting. Failures come up in
+    /// Commits positions (see [`Numbered`]) without waiting. Failures come up in
     /// [`Consumer::complaints`] unless a later commit or a rebalance makes up for them.
     fn commit(&mut self, positions: &[(Partition, u64)]);
 

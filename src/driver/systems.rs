@@ -4,6 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::Admin;
+#[cfg(feature = "pulsar")]
+use super::pulsar;
 #[cfg(feature = "rabbitmq")]
 use super::rabbitmq;
 use super::{Driver, DriverError, kafka};
@@ -17,12 +19,17 @@ macro_rules! with_driver {
                 let $driver = $crate::driver::kafka::KafkaDriver::from_config(config)?;
                 $body
             }
+            #[cfg(feature = "pulsar")]
+            $crate::config::System::Pulsar(config) => {
+                let $driver = $crate::driver::pulsar::PulsarDriver::from_config(config)?;
+                $body
+            }
             #[cfg(feature = "rabbitmq")]
             $crate::config::System::RabbitMq(config) => {
                 let $driver = $crate::driver::rabbitmq::RabbitMqDriver::from_config(config)?;
                 $body
             }
-            #[cfg(not(feature = "rabbitmq"))]
+            #[cfg(not(all(feature = "pulsar", feature = "rabbitmq")))]
             other => Err($crate::driver::systems::not_built_in(other))?,
         }
     };
@@ -30,7 +37,7 @@ macro_rules! with_driver {
 pub(crate) use with_driver;
 
 /// The command line refuses such files; nobody comes here.
-#[cfg(not(feature = "rabbitmq"))]
+#[cfg(not(all(feature = "pulsar", feature = "rabbitmq")))]
 pub(crate) fn not_built_in(system: &System) -> DriverError {
     DriverError(format!("this omb was built without {}", system.name()))
 }
@@ -98,11 +105,13 @@ pub struct Differing {
 pub fn check(system: &System) -> Result<Checked, Vec<Problem>> {
     match system {
         System::Kafka(config) => kafka::check(config),
+        #[cfg(feature = "pulsar")]
+        System::Pulsar(config) => pulsar::check(config),
         #[cfg(feature = "rabbitmq")]
         System::RabbitMq(config) => rabbitmq::check(config),
         // Files for it are refused when they are read.
-        #[cfg(not(feature = "rabbitmq"))]
-        System::RabbitMq(_) => Ok(Checked::default()),
+        #[cfg(not(all(feature = "pulsar", feature = "rabbitmq")))]
+        _ => Ok(Checked::default()),
     }
 }
 
@@ -112,7 +121,7 @@ pub fn admin(system: &System) -> Result<Box<dyn Admin>, DriverError> {
 }
 
 /// The version of a package that this program was built with.
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "pulsar", feature = "rabbitmq"))]
 pub(crate) fn locked_version(package: &str) -> &'static str {
     const LOCK: &str = include_str!("../../Cargo.lock");
     let mut lines = LOCK.lines();

@@ -243,6 +243,10 @@ pub struct PartitionRead {
     pub position: u64,
     /// Offsets of the load messages, in the order read; the same ones twice if read twice.
     pub load: Vec<Range>,
+    /// Offsets are numbered by so many for each entry, of which the last ones are used; 0 where they are
+    /// numbered one after the other.
+    #[serde(default)]
+    pub entry: u64,
     /// Messages without this run's stamp.
     pub foreign: u64,
     /// Offset of the first of them.

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::common::{Broker, PATIENCE, Run, names_at, omb, processes, wait_for};
+use crate::common::{Broker, PATIENCE, Run, names_at, omb, processes, reach, wait_for};
 
 /// Runs and cleanings that have a broker and a state directory in common.
 pub struct Site {
@@ -79,8 +79,9 @@ impl Site {
 
     /// `omb clean -b BROKER --prefix PREFIX`.
     pub fn clean_prefix(&self, prefix: &str, args: &[&str]) -> Cleaned {
-        let named = ["-b", &self.broker, "--prefix", prefix];
-        self.clean(&[&named, args].concat(), 0)
+        let reach = reach(&self.broker);
+        let reach: Vec<&str> = reach.iter().map(String::as_str).collect();
+        self.clean(&[&reach[..], &["--prefix", prefix], args].concat(), 0)
     }
 
     /// What of this run is at the broker.

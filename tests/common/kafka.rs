@@ -7,6 +7,7 @@ use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
@@ -92,20 +93,21 @@ pub fn is_without_members(address: &str, part: &str) -> bool {
     named.all(|group| group.state() == "Empty" && group.members().is_empty())
 }
 
-/// As [`names`], at this broker.
+/// As [`names`], at this broker, which may have stood still a moment ago and be closing connections.
 pub fn names_at(address: &str, part: &str) -> Vec<String> {
-    let looker: BaseConsumer = config_at(address).create().unwrap();
-    let metadata = looker.fetch_metadata(None, TIMEOUT).unwrap();
-    let groups = looker.fetch_group_list(None, TIMEOUT).unwrap();
-    let topics = metadata
-        .topics()
-        .iter()
-        .map(|topic| topic.name().to_owned());
-    let groups = groups.groups().iter().map(|group| group.name().to_owned());
-    topics
-        .chain(groups)
-        .filter(|name| name.contains(part))
-        .collect()
+    let mut names = wait_for("the broker's lists", PATIENCE, || listed(address).ok());
+    names.retain(|name| name.contains(part));
+    names
+}
+
+/// Names of all topics and groups.
+fn listed(address: &str) -> KafkaResult<Vec<String>> {
+    let looker: BaseConsumer = config_at(address).create()?;
+    let metadata = looker.fetch_metadata(None, TIMEOUT)?;
+    let groups = looker.fetch_group_list(None, TIMEOUT)?;
+    let topics = metadata.topics().iter().map(|topic| topic.name());
+    let names = topics.chain(groups.groups().iter().map(|group| group.name()));
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Fails if a topic or group of this run is there longer than a killed run may leave it.

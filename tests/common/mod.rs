@@ -10,6 +10,7 @@
 pub mod driver_suite;
 pub mod kafka;
 pub mod own_kafka;
+pub mod pulsar;
 pub mod rabbitmq;
 pub mod recoveries;
 pub mod scenarios;
@@ -44,6 +45,8 @@ macro_rules! on {
 pub fn names_at(address: &str, part: &str) -> Vec<String> {
     if address.starts_with("amqp") {
         rabbitmq::names(part)
+    } else if address.starts_with("pulsar") {
+        pulsar::names(part)
     } else {
         kafka::names_at(address, part)
     }
@@ -53,9 +56,21 @@ pub fn names_at(address: &str, part: &str) -> Vec<String> {
 pub fn is_without_members(address: &str, part: &str) -> bool {
     if address.starts_with("amqp") {
         rabbitmq::is_without_members(part)
+    } else if address.starts_with("pulsar") {
+        pulsar::is_without_members(part)
     } else {
         kafka::is_without_members(address, part)
     }
+}
+
+/// How the broker of this address is named on a command line.
+pub fn reach(address: &str) -> Vec<String> {
+    let mut args = vec!["-b".to_owned(), address.to_owned()];
+    if address.starts_with("pulsar") {
+        let http = pulsar::variable("OMB_PULSAR_HTTP");
+        args.extend(["-X".to_owned(), pulsar::http_of(&http)]);
+    }
+    args
 }
 
 /// Longer than anything a test waits for takes on a busy machine.
@@ -73,6 +88,8 @@ pub enum Broker {
     Kafka,
     /// One at this address.
     At(String),
+    /// The Pulsar that `scripts/test` has started, with these settings.
+    Pulsar(&'static [&'static str]),
     /// The RabbitMQ that `scripts/test` has started, with queues of this type.
     RabbitMq(&'static str),
 }
@@ -82,7 +99,15 @@ impl Broker {
         match self {
             Self::Embedded => Vec::new(),
             Self::Kafka => vec!["-b".to_owned(), kafka::bootstrap()],
-            Self::At(address) => vec!["-b".to_owned(), address.clone()],
+            Self::At(address) => reach(address),
+            Self::Pulsar(settings) => {
+                let settings = settings.iter().flat_map(|setting| ["-X", setting]);
+                let settings = settings.map(str::to_owned);
+                reach(&pulsar::address())
+                    .into_iter()
+                    .chain(settings)
+                    .collect()
+            }
             Self::RabbitMq(queue) => [
                 "-b".to_owned(),
                 rabbitmq::address(),

@@ -12,7 +12,7 @@ use crate::client::ranges::RangeCollector;
 use crate::client::report::FromClient;
 use crate::client::stamp::{Kind, Run, Stamp};
 use crate::clock::Instant;
-use crate::driver::{Incoming, Partition};
+use crate::driver::{ENTRY, Incoming, Numbered, Partition};
 use crate::stats::delta::{
     ByPhase, ConsumerDelta, Grid, LOAD_PHASES, LoadPhase, PartitionRead, Range, SlotDelta,
     Straggler, StreamId, StreamRead, TopicPartition,
@@ -35,8 +35,8 @@ struct PartitionState {
     load: Vec<Range>,
     /// Load messages without an offset.
     unplaced: u64,
-    /// Positions are our own numbers, and mean nothing to anybody else.
-    receipts: bool,
+    /// `None` before the first message.
+    numbered: Option<Numbered>,
     foreign: u64,
     first_foreign: Option<u64>,
     probes: u64,
@@ -46,6 +46,23 @@ struct PartitionState {
 }
 
 impl PartitionState {
+    /// Moves on to behind a message.
+    #[inline]
+    fn reached(&mut self, message: &Incoming<'_>) {
+        let next = match message.numbered {
+            Numbered::Shared => self.position.unwrap_or(0) + 1,
+            _ => message.offset + 1,
+        };
+        if self.position.replace(next).is_none() {
+            self.from = match message.numbered {
+                // Who gets one of an entry gets those before it.
+                Numbered::ByEntries => message.offset - message.offset % ENTRY,
+                _ => message.offset,
+            };
+        }
+        self.numbered = Some(message.numbered);
+    }
+
     /// Notes that `sequence` of a stream came; false if one as high or higher came before.
     #[inline]
     fn in_order(&mut self, stream: u32, sequence: u64) -> bool {
@@ -159,13 +176,10 @@ impl ConsumerBooks {
             return;
         };
         partition.touched = true;
-        if partition.position.replace(message.offset + 1).is_none() {
-            partition.from = message.offset;
-        }
-        partition.receipts = message.redelivered.is_some();
+        partition.reached(message);
         let Some(stamp) = stamp else {
             partition.foreign += 1;
-            if !partition.receipts {
+            if !matches!(message.numbered, Numbered::Receipts { .. }) {
                 partition.first_foreign.get_or_insert(message.offset);
             }
             return;
@@ -204,8 +218,12 @@ impl ConsumerBooks {
         let index = self.stream_index(stamp.stream);
         let place = message.partition;
         let partition = &mut self.partitions[place.topic as usize][place.partition as usize];
+        let (placed, again) = match message.numbered {
+            Numbered::Receipts { redelivered } => (false, redelivered),
+            _ => (true, false),
+        };
         match partition.load.last_mut() {
-            _ if message.redelivered.is_some() => partition.unplaced += 1,
+            _ if !placed => partition.unplaced += 1,
             Some(last) if last.end == message.offset => last.end += 1,
             _ => {
                 partition.load.push(Range {
@@ -215,7 +233,6 @@ impl ConsumerBooks {
             }
         }
         // What comes for a second time says nothing of the order.
-        let again = message.redelivered == Some(true);
         let in_order = again || partition.in_order(index as u32, stamp.sequence);
         let stream = &mut self.streams[index];
         let collected = if again {
@@ -233,7 +250,7 @@ impl ConsumerBooks {
                     topic: self.topics[place.topic as usize],
                     partition: place.partition,
                 },
-                offset: message.redelivered.is_none().then_some(message.offset),
+                offset: placed.then_some(message.offset),
                 redelivered: again,
             });
         }
@@ -360,10 +377,12 @@ impl ConsumerBooks {
                     position,
                 ));
                 let from = std::mem::replace(&mut state.from, position);
-                let places = if state.receipts {
-                    [0; 2]
-                } else {
-                    [from, position]
+                // Elsewhere a position says nothing of what others have read.
+                let (places, entry) = match state.numbered {
+                    None | Some(Numbered::Densely) => ([from, position], 0),
+                    Some(Numbered::ByEntries) => ([from, position], ENTRY),
+                    Some(Numbered::Shared) => ([0; 2], ENTRY),
+                    Some(Numbered::Receipts { .. }) => ([0; 2], 0),
                 };
                 ledger.partitions.push(PartitionRead {
                     partition: TopicPartition {
@@ -373,6 +392,7 @@ impl ConsumerBooks {
                     from: places[0],
                     position: places[1],
                     load: std::mem::take(&mut state.load),
+                    entry,
                     foreign: std::mem::take(&mut state.foreign),
                     first_foreign: state.first_foreign.take(),
                     probes: std::mem::take(&mut state.probes),

@@ -1,6 +1,7 @@
 //! The driver file, and the drivers that need none: `-b`, and the embedded broker.
 
 mod kafka;
+pub(super) mod pulsar;
 mod rabbitmq;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::{Driver, Origin, Problem};
 pub(super) use {kafka::KEYS as KAFKA_KEYS, rabbitmq::KEYS as RABBITMQ_KEYS};
 
 pub(super) const KAFKA: &str = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
+pub(super) const PULSAR: &str = "io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver";
 pub(super) const RABBITMQ: &str =
     "io.openmessaging.benchmark.driver.rabbitmq.RabbitMqBenchmarkDriver";
 
@@ -28,7 +30,6 @@ const NOT_DRIVEN: &[&str] = &[
     "natsStreaming",
     "nsq",
     "pravega",
-    "pulsar",
     "redis",
     "rocketmq",
     "rocketmq5",
@@ -38,6 +39,7 @@ const NOT_DRIVEN: &[&str] = &[
 #[derive(Clone, Copy)]
 enum Class {
     Kafka,
+    Pulsar,
     RabbitMq,
 }
 
@@ -62,6 +64,11 @@ fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Dr
         built_in(Class::RabbitMq, &here, problems)?;
         return Some(rabbitmq::without_file(overrides, problems));
     }
+    if pulsar::is_address(address) {
+        let here = Origin::CommandLine("-b".to_owned());
+        built_in(Class::Pulsar, &here, problems)?;
+        return Some(pulsar::without_file(overrides, problems));
+    }
     Some(kafka::without_file(overrides, problems))
 }
 
@@ -75,13 +82,14 @@ fn from_file(file: &Path, overrides: &Overrides, problems: &mut Vec<Problem>) ->
     };
     Some(match class(&entries, file, problems)? {
         Class::Kafka => kafka::from_file(entries, file, overrides, problems),
+        Class::Pulsar => pulsar::from_file(entries, file, overrides, problems),
         Class::RabbitMq => rabbitmq::from_file(entries, file, overrides, problems),
     })
 }
 
 /// Which system a file is for. Of one that isn't driven nothing else is looked at.
 fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<Class> {
-    let advice = "this version drives Kafka and RabbitMQ";
+    let advice = "this version drives Kafka, RabbitMQ and Pulsar";
     let Some(entry) = entries.iter().find(|entry| entry.key == "driverClass") else {
         let origin = Origin::File {
             path: file.to_owned(),
@@ -95,6 +103,7 @@ fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<
     let class = text(&entry.value).unwrap_or_default();
     let known = match class.as_str() {
         KAFKA => Some(Class::Kafka),
+        PULSAR => Some(Class::Pulsar),
         RABBITMQ => Some(Class::RabbitMq),
         _ => None,
     };
@@ -109,7 +118,9 @@ fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<
     let message = if NOT_DRIVEN.contains(&system) {
         format!("driverClass {class} is OMB's driver for {system}; {advice}")
     } else {
-        format!("driverClass {class} is unknown; {advice} (driverClass: {KAFKA}, or {RABBITMQ})")
+        format!(
+            "driverClass {class} is unknown; {advice} (driverClass: {KAFKA}, {RABBITMQ} or {PULSAR})"
+        )
     };
     problems.push(Problem {
         origin: entry.at.clone(),
@@ -122,6 +133,7 @@ fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<
 fn built_in(class: Class, origin: &Origin, problems: &mut Vec<Problem>) -> Option<()> {
     let (has, system, feature) = match class {
         Class::Kafka => (true, "Kafka", ""),
+        Class::Pulsar => (cfg!(feature = "pulsar"), "Pulsar", "pulsar"),
         Class::RabbitMq => (cfg!(feature = "rabbitmq"), "RabbitMQ", "rabbitmq"),
     };
     if !has {

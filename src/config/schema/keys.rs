@@ -1,7 +1,5 @@
 //! Every key of both files: what its value is, and what it means.
 
-use crate::config::driver::{KAFKA, RABBITMQ};
-
 /// What a value is.
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -33,6 +31,10 @@ pub enum Kind {
     Uris(&'static str),
     /// An address.
     Uri(&'static str),
+    /// Text of this pattern.
+    Like(&'static str),
+    /// A mapping with these keys.
+    Mapping(&'static [Key]),
 }
 
 /// A key, whether it has to be there, what its value is, and what it means.
@@ -352,139 +354,3 @@ pub const RESTART: &[Key] = &[
         "Pause before a restart; doubles with each life that came to nothing. Default: 250ms.",
     ),
 ];
-
-/// Of a driver file for Kafka.
-pub const DRIVER_KAFKA: &[Key] = &[
-    (
-        "name",
-        false,
-        Kind::Text,
-        "Name in the result. Default: Kafka.",
-    ),
-    (
-        "driverClass",
-        true,
-        Kind::OneOf(&[KAFKA]),
-        "The messaging system, by OMB's class.",
-    ),
-    (
-        "replicationFactor",
-        false,
-        Kind::Whole(-1, Some(i16::MAX as i64)),
-        "Replicas of the run's topics; -1 is the broker's default, and ours.",
-    ),
-    (
-        "reset",
-        false,
-        Kind::Flag,
-        "OMB's wish to delete topics first; without effect, for each run has topics of its own.",
-    ),
-    (
-        "topicConfig",
-        false,
-        Kind::Text,
-        "Settings of the run's topics: KEY=VALUE lines.",
-    ),
-    (
-        "commonConfig",
-        false,
-        Kind::Text,
-        "Settings of all clients, bootstrap.servers among them: KEY=VALUE lines.",
-    ),
-    (
-        "producerConfig",
-        false,
-        Kind::Text,
-        "Settings of producers: KEY=VALUE lines. Names are librdkafka's; the Java client's are translated.",
-    ),
-    (
-        "consumerConfig",
-        false,
-        Kind::Text,
-        "Settings of consumers: KEY=VALUE lines. Names are librdkafka's; the Java client's are translated.",
-    ),
-];
-
-/// Of a driver file for RabbitMQ.
-pub const DRIVER_RABBITMQ: &[Key] = &[
-    (
-        "name",
-        false,
-        Kind::Text,
-        "Name in the result. Default: RabbitMQ.",
-    ),
-    (
-        "driverClass",
-        true,
-        Kind::OneOf(&[RABBITMQ]),
-        "The messaging system, by OMB's class.",
-    ),
-    (
-        "amqpUris",
-        false,
-        Kind::Uris("amqps?"),
-        "Addresses of the nodes, as amqp://USER:PASSWORD@HOST:PORT/VHOST. Clients begin with different ones.",
-    ),
-    (
-        "messagePersistence",
-        false,
-        Kind::Flag,
-        "Messages are written to disk. Default: false. Quorum queues and streams always write them.",
-    ),
-    (
-        "queueType",
-        false,
-        Kind::OneOf(&["CLASSIC", "QUORUM", "STREAM"]),
-        "What the queues are. Default: CLASSIC.",
-    ),
-    (
-        "producerCreationDelay",
-        false,
-        PACING,
-        "Paces OMB's creation of producers; without effect.",
-    ),
-    (
-        "producerCreationBatchSize",
-        false,
-        PACING,
-        "Paces OMB's creation of producers; without effect.",
-    ),
-    (
-        "consumerCreationDelay",
-        false,
-        PACING,
-        "Paces OMB's creation of consumers; without effect.",
-    ),
-    (
-        "consumerCreationBatchSize",
-        false,
-        PACING,
-        "Paces OMB's creation of consumers; without effect.",
-    ),
-    (
-        "prefetch",
-        false,
-        Kind::Whole(1, Some(u16::MAX as i64)),
-        "Messages a consumer is sent ahead of its acknowledgements, which follow its reports, 0.2 s apart. Default: 64 MiB of them, at most 20,000.",
-    ),
-    (
-        "maxInFlight",
-        false,
-        Kind::Whole(1, Some(10_000_000)),
-        "Messages a producer sends ahead of their confirms. Default: 10,000, and 64 MiB at most.",
-    ),
-    (
-        "managementUri",
-        false,
-        Kind::Uri("https?"),
-        "Where the management plugin answers. Default: the first node, at its port and 10,000.",
-    ),
-    (
-        "caFile",
-        false,
-        Kind::Text,
-        "Certificates, as PEM, of the authorities that nodes' certificates are signed by. Default: the system's.",
-    ),
-];
-
-const PACING: Kind = Kind::Whole(0, Some(i32::MAX as i64));

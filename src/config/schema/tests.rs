@@ -1,8 +1,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::drivers::{
+    PULSAR_AUTHENTICATION, PULSAR_CLIENT, PULSAR_CONSUMER, PULSAR_PERSISTENCE, PULSAR_PRODUCER,
+};
 use super::*;
-use crate::config::driver::{KAFKA, KAFKA_KEYS, RABBITMQ, RABBITMQ_KEYS};
+use crate::config::driver::{KAFKA, KAFKA_KEYS, PULSAR, RABBITMQ, RABBITMQ_KEYS, pulsar};
 use crate::config::{Overrides, load_driver, load_workload};
 
 /// Schemas of a file, and whether the reader takes it.
@@ -47,13 +50,19 @@ fn refused(content: &Value, driver: bool) -> Option<String> {
 
 #[test]
 fn every_key_of_the_readers_is_in_the_schemas_and_no_other() {
-    let readers: [(&[Key], &[&str]); 6] = [
+    let readers: [(&[Key], &[&str]); 12] = [
         (WORKLOAD, crate::config::workload::KEYS),
         (RESTART, crate::config::workload::RESTART_KEYS),
         (SEARCH, crate::config::search::SEARCH_KEYS),
         (CONTROL, crate::config::search::CONTROL_KEYS),
         (DRIVER_KAFKA, KAFKA_KEYS),
         (DRIVER_RABBITMQ, RABBITMQ_KEYS),
+        (DRIVER_PULSAR, pulsar::KEYS),
+        (PULSAR_CLIENT, pulsar::CLIENT_KEYS),
+        (PULSAR_PERSISTENCE, pulsar::PERSISTENCE_KEYS),
+        (PULSAR_AUTHENTICATION, pulsar::AUTHENTICATION_KEYS),
+        (PULSAR_PRODUCER, pulsar::PRODUCER_KEYS),
+        (PULSAR_CONSUMER, pulsar::CONSUMER_KEYS),
     ];
     for (of_schema, of_reader) in readers {
         let mut named: Vec<&str> = of_schema.iter().map(|key| key.0).collect();
@@ -225,6 +234,41 @@ fn a_schema_takes_what_the_reader_takes_and_nothing_else() {
             let in_text = in_text || (key == "amqpUris" && value.is_null());
             if of_driver.is_valid(&content) != refused.is_none() && !in_text {
                 wrong.push(format!("{key}: {value}: {refused:?}"));
+            }
+        }
+    }
+    let of_pulsar = [
+        ("", DRIVER_PULSAR),
+        ("/client", PULSAR_CLIENT),
+        ("/client/persistence", PULSAR_PERSISTENCE),
+        ("/client/authentication", PULSAR_AUTHENTICATION),
+        ("/producer", PULSAR_PRODUCER),
+        ("/consumer", PULSAR_CONSUMER),
+    ];
+    for (path, keys) in of_pulsar.into_iter().filter(|_| cfg!(feature = "pulsar")) {
+        for &(key, _, kind, _) in keys {
+            for value in values() {
+                let mut content = json!({
+                    "driverClass": PULSAR,
+                    "client": {
+                        "serviceUrl": "pulsar://a",
+                        "persistence": {},
+                        "authentication": {"plugin": "token", "data": "token:x"},
+                    },
+                    "producer": {},
+                    "consumer": {},
+                });
+                content.pointer_mut(path).unwrap()[key] = value.clone();
+                let refused = refused(&content, true);
+                // A schema sees no numbers in text, and -b may stand in for the brokers.
+                let in_text =
+                    refused.is_some() && value.is_string() && matches!(kind, Kind::Whole(..));
+                let unseen = ["is missing", "holds no token"];
+                let unseen = |told: &String| unseen.iter().any(|of| told.contains(of));
+                let missing = refused.as_ref().is_some_and(unseen);
+                if of_driver.is_valid(&content) != refused.is_none() && !in_text && !missing {
+                    wrong.push(format!("{path}/{key}: {value}: {refused:?}"));
+                }
             }
         }
     }

@@ -21,7 +21,8 @@ use crate::driver::bell::Bell;
 use crate::driver::complaints::Complaints;
 use crate::driver::link::{Change, Link, wait_for};
 use crate::driver::{
-    Consumer, ConsumerEvents, ConsumerOptions, DriverError, Incoming, Partition, STAMP_HEADER,
+    Consumer, ConsumerEvents, ConsumerOptions, DriverError, Incoming, Numbered, Partition,
+    STAMP_HEADER,
 };
 
 /// Messages of one queue that are handed out with one reading of the clock.
@@ -248,7 +249,12 @@ impl RabbitMqConsumer {
                     partition: 0,
                 },
                 offset: number,
-                redelivered: offset.is_none().then_some(delivery.redelivered),
+                numbered: match offset {
+                    Some(_) => Numbered::Densely,
+                    None => Numbered::Receipts {
+                        redelivered: delivery.redelivered,
+                    },
+                },
                 payload: &delivery.data,
                 header: stamp,
             });

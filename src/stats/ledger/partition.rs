@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{AckRun, Chunk, Range, Slot, StreamId};
 use crate::stats::delta::PartitionRead;
 use crate::stats::examples::Example;
-use crate::stats::sets::ArrivalSet;
+use crate::stats::sets::{ArrivalSet, IntervalSet};
 
 /// For so many slots what a consumer skipped may still be reported by the one that had the
 /// partition before: its last report was written before, and may be read after.
@@ -77,13 +77,72 @@ pub(super) struct Read {
     pub skipped: bool,
 }
 
+/// Offsets that were reported.
+#[derive(Debug)]
+enum Reported {
+    /// They are numbered one after the other.
+    Dense(ArrivalSet),
+    /// They are numbered by so many for each entry. Who was given one of them was given those before it,
+    /// so the numbers that the entry does not use are taken in with its first: there is no hole then.
+    ByEntries(IntervalSet, u64),
+}
+
+impl Default for Reported {
+    fn default() -> Self {
+        Self::Dense(ArrivalSet::default())
+    }
+}
+
+impl Reported {
+    fn beginning_with(read: &PartitionRead) -> Self {
+        match read.entry {
+            0 => Self::Dense(ArrivalSet::starting_at(read.from)),
+            entry => Self::ByEntries(IntervalSet::default(), entry),
+        }
+    }
+
+    /// Adds offsets; returns the first one that was in already, and how many were.
+    fn insert(&mut self, range: Range) -> (Option<u64>, u64) {
+        match self {
+            Self::Dense(set) => {
+                let first = set.first_of(range);
+                let new = set.insert(range).new;
+                (first, range.len() - new.min(range.len()))
+            }
+            Self::ByEntries(set, entry) => {
+                let first = set.within(range).next().map(|known| known.start);
+                let again = set.overlap(range);
+                set.insert(Range {
+                    start: range.start - range.start % *entry,
+                    end: range.end,
+                });
+                (first, again)
+            }
+        }
+    }
+
+    fn contains(&self, offset: u64) -> bool {
+        match self {
+            Self::Dense(set) => set.contains(offset),
+            Self::ByEntries(set, _) => set.contains(offset),
+        }
+    }
+
+    /// Keeps missing offsets to so many bytes. By entries they are few: each is on its way to somebody.
+    fn bound(&mut self, bytes: usize) {
+        if let Self::Dense(set) = self {
+            set.fill(bytes);
+        }
+    }
+}
+
 /// One partition.
 #[derive(Debug, Default)]
 pub(super) struct PartitionBook {
     /// Something was read.
     begun: bool,
     /// Offsets of load messages reported so far.
-    reported: ArrivalSet,
+    reported: Reported,
     /// Next offset to read of whoever is furthest.
     position: u64,
     /// Stretches before it that nobody reported as read, ascending.
@@ -102,16 +161,15 @@ impl PartitionBook {
     pub fn read(&mut self, slot: Slot, read: &PartitionRead, share: usize) -> Read {
         let mut found = Read::default();
         if !std::mem::replace(&mut self.begun, true) {
-            self.reported = ArrivalSet::starting_at(read.from);
+            self.reported = Reported::beginning_with(read);
         }
         for &range in &read.load {
-            let first_again = self.reported.first_of(range);
-            let new = self.reported.insert(range).new;
+            let (first_again, again) = self.reported.insert(range);
             found.messages += range.len();
-            found.again += range.len() - new.min(range.len());
+            found.again += again;
             found.first_again = found.first_again.or(first_again);
         }
-        self.reported.fill(share);
+        self.reported.bound(share);
         if read.from > self.position {
             let range = Range {
                 start: self.position,
@@ -119,7 +177,7 @@ impl PartitionBook {
             };
             self.skipped.push(Skipped { range, since: slot });
             found.skipped = true;
-        } else if !self.skipped.is_empty() {
+        } else if !self.skipped.is_empty() && read.from < read.position {
             self.fill_skipped(Range {
                 start: read.from,
                 end: read.position,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::stats::delta::{LoadPhase, PartitionRead, Straggler, StreamRead};
 
+mod entries;
 mod examples;
 mod model;
 mod places;

@@ -11,7 +11,7 @@ use crate::config::{is_secret, without_users};
 pub const VERSION: u32 = 1;
 
 /// Settings by which a broker is reached, by the beginnings of their names: no others are kept.
-const REACH: [&str; 10] = [
+const REACH: [&str; 14] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "security.",
@@ -22,6 +22,10 @@ const REACH: [&str; 10] = [
     "amqpUris",
     "managementUri",
     "caFile",
+    "client.serviceUrl",
+    "client.httpUrl",
+    "client.namespacePrefix",
+    "client.tls",
 ];
 
 /// One line.

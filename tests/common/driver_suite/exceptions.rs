@@ -5,6 +5,36 @@ use std::io::Write;
 /// System, case, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     (
+        "Pulsar",
+        "a_message_that_is_too_large_is_refused_with_its_reason",
+        "the limit is 5 MiB, and a test of its own holds the driver to it",
+    ),
+    (
+        "Pulsar",
+        "partitions_move_with_their_positions",
+        "every member is subscribed to all partitions, and the broker tells none which of them it reads",
+    ),
+    (
+        "Pulsar",
+        "who_goes_on_between_two_assignments_is_not_left_paused",
+        "every member is subscribed to all partitions: nothing is assigned anew when one joins",
+    ),
+    (
+        "Pulsar",
+        "a_survey_tells_how_far_groups_and_topics_are",
+        "subscriptions have no offsets that could be set, and are known before anybody has read",
+    ),
+    (
+        "Pulsar shared",
+        "messages_lie_where_their_outcomes_say",
+        "members read a partition at the same time, so nobody reads past a place and none is told",
+    ),
+    (
+        "Pulsar shared",
+        "a_partition_is_read_in_its_order",
+        "a shared subscription promises no order",
+    ),
+    (
         "RabbitMQ",
         "messages_lie_where_their_outcomes_say",
         "neither a confirm nor a delivery of AMQP names a place; who sends learns that it was stored",

@@ -8,13 +8,18 @@ use std::time::Duration;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use omb::clock::Instant;
 use omb::driver::{
-    Admin, Consumer, ConsumerEvents, ConsumerOptions, Driver, Group, Incoming, NewTopic, Outcome,
-    Outgoing, Partition, Producer, ProducerOptions, STAMP_LEN, SendError, TopicState,
+    Admin, Consumer, ConsumerEvents, ConsumerOptions, Driver, Group, Incoming, NewTopic, Numbered,
+    Outcome, Outgoing, Partition, Producer, ProducerOptions, STAMP_LEN, SendError, TopicState,
 };
 
 use crate::common::PATIENCE;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// Another one for each client, as in a run.
+fn client_id() -> String {
+    format!("driver-suite-{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
 
 pub fn within(time: Duration) -> Instant {
     Instant::now() + time
@@ -97,7 +102,7 @@ impl<D: Driver> Site<D> {
     /// A producer of this site's topics by another driver.
     pub fn producer_of(&self, driver: &D) -> D::Producer {
         let options = ProducerOptions {
-            client_id: "driver-suite",
+            client_id: &client_id(),
             topics: &self.topics,
             wake: self.wake.as_raw_fd(),
         };
@@ -111,7 +116,7 @@ impl<D: Driver> Site<D> {
     /// A member of another group.
     pub fn consumer_in(&self, group: &str) -> Member<D::Consumer> {
         let options = ConsumerOptions {
-            client_id: "driver-suite",
+            client_id: &client_id(),
             group,
             topics: &self.topics,
             message_size: 100,
@@ -256,7 +261,7 @@ pub struct Seen {
     pub bytes: usize,
     /// Messages that the broker says it has delivered before; `None` where it has offsets.
     pub redelivered: Option<usize>,
-    /// Next offset to read of what is owned.
+    /// Positions in what is owned.
     pub next: BTreeMap<Partition, u64>,
     received: Instant,
 }
@@ -272,8 +277,8 @@ impl ConsumerEvents for Seen {
         assert!(self.owned.contains(&place), "{place:?} is not ours");
         assert_ne!(self.received, Instant::default(), "no batch was begun");
         let number = number(message.header.unwrap_or(message.payload));
-        if let Some(again) = message.redelivered {
-            *self.redelivered.get_or_insert_default() += usize::from(again);
+        if let Numbered::Receipts { redelivered } = message.numbered {
+            *self.redelivered.get_or_insert_default() += usize::from(redelivered);
         }
         self.bytes += message.payload.len();
         let places = self.messages.entry(number).or_default();
@@ -281,7 +286,11 @@ impl ConsumerEvents for Seen {
             self.order.push(number);
         }
         places.push((place, message.offset));
-        self.next.insert(place, message.offset + 1);
+        let next = self.next.entry(place).or_default();
+        *next = match message.numbered {
+            Numbered::Shared => *next + 1,
+            _ => message.offset + 1,
+        };
     }
 
     fn assigned(&mut self, partitions: &[Partition]) {

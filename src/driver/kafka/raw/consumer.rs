@@ -10,7 +10,9 @@ use super::groups::{List, Shared, on_commit, on_rebalance};
 use super::{ANY_PARTITION, Conf, bytes, error_text, from_c, mute, ring_for, stamp_header};
 use crate::clock::Instant;
 use crate::driver::bell::Bell;
-use crate::driver::{ConsumerEvents, ConsumerOptions, DriverError, Incoming, Partition, STAMP_LEN};
+use crate::driver::{
+    ConsumerEvents, ConsumerOptions, DriverError, Incoming, Numbered, Partition, STAMP_LEN,
+};
 
 /// Messages taken from the library at once.
 const BATCH: usize = 1_000;
@@ -187,7 +189,7 @@ impl RawConsumer {
         events.message(&Incoming {
             partition,
             offset,
-            redelivered: None,
+            numbered: Numbered::Densely,
             payload,
             header,
         });
