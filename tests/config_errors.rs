@@ -149,8 +149,8 @@ fn a_value_out_of_bounds_is_told_with_the_bounds() {
 
 #[test]
 fn what_this_version_does_not_do_is_said_with_what_to_do_instead() {
-    let pulsar = "driverClass: io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver";
-    let told = files(WORKLOAD, Some(pulsar)).told();
+    let redis = "driverClass: io.openmessaging.benchmark.driver.redis.RedisBenchmarkDriver";
+    let told = files(WORKLOAD, Some(redis)).told();
     assert_eq!(told.len(), 1);
     assert!(told[0].starts_with("d.yaml:1:1: driverClass "), "{told:?}");
     assert!(told[0].contains("this version drives Kafka"), "{told:?}");
@@ -386,5 +386,42 @@ fn a_file_that_is_not_there_is_told() {
     assert_eq!(
         files.told(),
         ["other.yaml: there is no such file; check its path"]
+    );
+}
+
+#[cfg(feature = "pulsar")]
+#[test]
+fn what_is_wrong_below_a_key_is_told_with_its_place() {
+    let driver = "\
+driverClass: io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver
+client:
+  serviceUrl: localhost:6650
+  persistnce: 3
+  namespacePrefix: mine
+  persistence:
+    writeQuorum: 2
+    ackQuorum: 3
+  authentication:
+    plugin: org.apache.pulsar.client.impl.auth.AuthenticationTls
+producer:
+  batchingMaxPublishDelayMs: 0
+consumer:
+  subscriptionType: shared
+";
+    assert_eq!(
+        files(WORKLOAD, Some(driver)).told(),
+        [
+            "d.yaml:3:3: serviceUrl is text \"localhost:6650\"; give an address such as \
+             pulsar://HOST:6650",
+            "d.yaml:4:3: unknown key persistnce; did you mean persistence?",
+            "d.yaml:5:3: namespacePrefix is text \"mine\"; give TENANT/NAMESPACE, such as public/omb",
+            "d.yaml:8:5: ackQuorum is 3, and writeQuorum 2; give ackQuorum of at most writeQuorum",
+            "d.yaml:10:5: client.authentication.plugin is \
+             org.apache.pulsar.client.impl.auth.AuthenticationTls; did you mean \
+             org.apache.pulsar.client.impl.auth.AuthenticationToken?",
+            "d.yaml:12:3: batchingMaxPublishDelayMs is 0; give a whole number from 1 to 60000",
+            "d.yaml:14:3: subscriptionType is text \"shared\"; give Failover, Exclusive, Shared or \
+             Key_Shared",
+        ]
     );
 }

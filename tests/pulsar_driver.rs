@@ -174,6 +174,26 @@ fn an_exclusive_subscription_has_one_reader() {
     second.close();
 }
 
+#[test]
+fn more_copies_than_storage_nodes_are_told_before_anything_is_made() {
+    let settings = [
+        ("client.namespacePrefix", "omb-tests/ns"),
+        ("client.persistence.ensembleSize", "3"),
+    ];
+    let mut admin = with(&settings).admin().unwrap();
+    let wanted = NewTopic {
+        name: "test-topic-0-00000003".to_owned(),
+        partitions: 1,
+    };
+    let error = admin.create_topics(&[wanted], patience()).unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("3 storage nodes") && told.contains("has 1"),
+        "{told}"
+    );
+    assert_eq!(admin.survey(patience()).unwrap().topics, []);
+}
+
 /// A run's topics are in a namespace that is made for them and goes with them, its tenant, too, where there was none.
 #[test]
 fn a_runs_namespace_and_tenant_go_with_its_last_topic() {

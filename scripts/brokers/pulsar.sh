@@ -105,10 +105,12 @@ write_settings() {
         "tokenSecretKey=file://$home/token.key"
         authorizationEnabled=true
         anonymousUserRole=anonymous
-        superUserRoles=anonymous,omb
+        "superUserRoles=anonymous,omb"
         brokerClientAuthenticationPlugin=org.apache.pulsar.client.impl.auth.AuthenticationToken
         "brokerClientAuthenticationParameters=token:$(token_of omb)"
         allowAutoTopicCreation=false
+        listeningInterface=lo
+        allowEphemeralPorts=true
         diskUsageThreshold=0.99
         diskUsageWarnThreshold=0.98
         diskUsageLwmThreshold=0.98

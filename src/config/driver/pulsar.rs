@@ -187,10 +187,24 @@ fn read_client(
 
 fn read_persistence(fields: &mut Fields<'_>) -> Persistence {
     let copies = || whole(1, 100);
+    let names = ["ensembleSize", "writeQuorum", "ackQuorum"];
+    let places = names.map(|name| fields.place(name));
+    let [ensemble, write_quorum, ack_quorum] =
+        [(0, 3), (1, 3), (2, 2)].map(|(at, usual)| fields.or(names[at], usual, copies()) as u32);
+    for (at, larger, smaller) in [(1, ensemble, write_quorum), (2, write_quorum, ack_quorum)] {
+        if smaller > larger {
+            let place = places[at].clone().or_else(|| places[at - 1].clone());
+            let place = place.unwrap_or_else(|| fields.whole_file());
+            let (less, more) = (names[at], names[at - 1]);
+            let message =
+                format!("{less} is {smaller}, and {more} {larger}; give {less} of at most {more}");
+            fields.problem(place, message);
+        }
+    }
     Persistence {
-        ensemble: fields.or("ensembleSize", 3, copies()) as u32,
-        write_quorum: fields.or("writeQuorum", 3, copies()) as u32,
-        ack_quorum: fields.or("ackQuorum", 2, copies()) as u32,
+        ensemble,
+        write_quorum,
+        ack_quorum,
         deduplication: fields.or("deduplicationEnabled", false, flag),
     }
 }

@@ -62,6 +62,28 @@ impl PulsarAdmin {
         })
     }
 
+    /// Whether there are as many storage nodes as topics are to have: without them nothing can be written, and
+    /// a topic that was made can hardly be deleted again.
+    fn check_storage(&self, deadline: Instant) -> Result<(), DriverError> {
+        let Some(wanted) = self.config.persistence.filter(|_| self.config.persistent) else {
+            return Ok(());
+        };
+        let answer = self.rest.get("bookies/all", deadline)?;
+        // Not everybody may ask.
+        let Some(nodes) = answer.content["bookies"].as_array() else {
+            return Ok(());
+        };
+        if nodes.len() >= wanted.ensemble as usize {
+            return Ok(());
+        }
+        Err(DriverError(format!(
+            "client.persistence asks for {} storage nodes, and this Pulsar has {}; set ensembleSize, \
+             writeQuorum and ackQuorum to no more than that",
+            wanted.ensemble,
+            nodes.len()
+        )))
+    }
+
     /// Makes the namespace of a run, and its tenant where there is none.
     fn create_namespace(&self, namespace: &str, deadline: Instant) -> Result<(), DriverError> {
         let path = format!("namespaces/{namespace}");
@@ -293,7 +315,11 @@ impl PulsarAdmin {
                 Some(0) => path,
                 Some(_) => format!("{path}/partitions"),
             };
-            let answer = rest.ask("DELETE", &path, None, deadline)?;
+            let mut answer = rest.ask("DELETE", &path, None, deadline)?;
+            if answer.status >= 500 {
+                // It can't be opened: then its entry is deleted, and storage by and by.
+                answer = rest.ask("DELETE", &format!("{path}?force=true"), None, deadline)?;
+            }
             refused(&format!("delete topic {topic}"), answer)
         })?;
         for namespace in self.namespaces_of(&topics).into_iter().chain(namespaces) {
@@ -402,6 +428,7 @@ impl Admin for PulsarAdmin {
     }
 
     fn create_topics(&mut self, topics: &[NewTopic], deadline: Instant) -> Result<(), DriverError> {
+        self.check_storage(deadline)?;
         let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
         for namespace in self.namespaces_of(&names) {
             self.create_namespace(&namespace, deadline)?;

@@ -48,10 +48,14 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Why not.
+    /// Why not: one line, also where a broker answers with all that went on inside it.
     pub fn reason(&self) -> String {
-        match self.content.get("reason").and_then(Value::as_str) {
-            Some(reason) => reason.trim().replace(['\n', '\r'], " "),
+        let reason = self.content.get("reason").and_then(Value::as_str);
+        let lines = || reason.unwrap_or_default().lines().map(str::trim);
+        let message = lines().find_map(|line| line.strip_prefix("Message: "));
+        let line = message.or_else(|| lines().find(|line| !line.is_empty()));
+        match line {
+            Some(line) => line.to_owned(),
             None => format!("HTTP status {}", self.status),
         }
     }
@@ -116,7 +120,7 @@ impl Rest {
             }
             let failed = |error: String| {
                 DriverError(format!(
-                    "Pulsar's REST API does not answer at {}: {error}; check client.httpUrl",
+                    "Pulsar's REST API does not answer at {}: {error}",
                     self.base
                 ))
             };
@@ -124,10 +128,12 @@ impl Rest {
             let request = request.body(content).map_err(|e| failed(e.to_string()))?;
             let request = self.agent.configure_request(request);
             let request = request.timeout_global(Some(time)).build();
-            let mut answer = self
-                .agent
-                .run(request)
-                .map_err(|error| failed(error.to_string()))?;
+            let mut answer = self.agent.run(request).map_err(|error| match error {
+                ureq::Error::Timeout(_) => {
+                    DriverError(format!("Pulsar has not answered {method} {path} in time"))
+                }
+                error => failed(error.to_string()),
+            })?;
             let elsewhere = answer
                 .headers()
                 .get("location")
