@@ -10,6 +10,7 @@ mod faults;
 mod fields;
 mod load;
 mod names;
+mod payload;
 mod properties;
 pub mod schema;
 mod search;

@@ -97,6 +97,14 @@ pub fn check(config: &PulsarConfig) -> Result<Checked, Vec<Problem>> {
             }
             false => format!("{key} is set aside: what is due while a queue is full is sent late"),
         });
+    let by_first_key = (config.subscription == Subscription::KeyShared
+        && config.batching.is_some())
+    .then(|| {
+        "Key_Shared gives a batch to the reader of its first key; for each message to go by its own, set \
+         producer.batchingEnabled: false"
+            .to_owned()
+    });
+    let notes = notes.chain(by_first_key);
     let uris: Vec<String> = config.brokers.iter().map(ToString::to_string).collect();
     let (delay, bytes) = match config.batching {
         Some(batching) => (batching.delay_ms, batching.bytes),

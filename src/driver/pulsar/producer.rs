@@ -287,6 +287,9 @@ impl Producer for PulsarProducer {
             sent,
         };
         if topic.partitions[partition].send(parcel).is_err() {
+            self.complaints
+                .add("the client library has given up a partition".to_owned());
+            self.link.broke();
             return Err(SendError::Full);
         }
         let lane = topic.first_lane + partition;

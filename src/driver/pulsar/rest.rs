@@ -65,7 +65,7 @@ impl Rest {
     /// At the first broker, unless the file says where it is.
     pub fn new(brokers: &Brokers, config: &PulsarConfig) -> Self {
         let base = match (&config.http, config.brokers.first()) {
-            (Some(uri), _) => uri.secret().trim_end_matches('/').to_owned(),
+            (Some(uri), _) => uri.to_string().trim_end_matches('/').to_owned(),
             (None, Some(first)) => {
                 let (scheme, port) = match first.scheme() {
                     "pulsar+ssl" => ("https", 8443),
