@@ -73,6 +73,8 @@ pub struct RunContext {
     pub epoch: Instant,
     /// The system under test.
     pub driver: Driver,
+    /// Partitions of each topic.
+    pub partitions: u32,
 }
 
 /// A topic of the run.

@@ -183,6 +183,7 @@ fn who_may_not_read_is_told_that_nothing_will_come() {
         client_id: "driver-suite",
         group: &site.group,
         topics: &site.topics,
+        partitions: 1,
         message_size: 100,
         wake: site.wake.as_raw_fd(),
     };
@@ -234,6 +235,7 @@ fn clients_of_a_broker_that_is_not_there_are_gone_at_once() {
         client_id: "driver-suite",
         group: &site.group,
         topics: &site.topics,
+        partitions: 1,
         message_size: 100,
         wake: site.wake.as_raw_fd(),
     };

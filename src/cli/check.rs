@@ -54,6 +54,7 @@ pub fn settle(inputs: &Inputs) -> Result<Settled, Vec<Problem>> {
             let mut problems = settled.faults_at_nobody(inputs);
             problems.extend(settled.too_large(inputs));
             problems.extend(settled.too_many(inputs));
+            problems.extend(settled.unnameable(inputs));
             problems.extend(settled.backlog_too_large(inputs));
             if problems.is_empty() {
                 Ok(settled)
@@ -169,6 +170,21 @@ impl Settled {
             .into_iter()
             .filter_map(wrong)
             .collect()
+    }
+
+    /// Topics' names that the system doesn't have.
+    fn unnameable(&self, inputs: &Inputs) -> Option<Problem> {
+        let prefix = &self.workload.topic_prefix;
+        let (character, why) = self.system.unnameable?;
+        let unnamed = prefix.contains(character) && inputs.topic.is_none();
+        let origin = match inputs.topic_prefix {
+            Some(_) => Origin::CommandLine("--topic-prefix".to_owned()),
+            None => inputs.workload_file(),
+        };
+        unnamed.then(|| Problem {
+            origin,
+            message: format!("topicPrefix is {prefix}; leave {character} out of it: {why}"),
+        })
     }
 
     /// The embedded broker keeps what consumers have not read in memory.

@@ -122,6 +122,7 @@ fn produce<D: Driver>(
     assignment: &ProducerAssignment,
 ) -> anyhow::Result<Clients> {
     let run = stamped(&assignment.context);
+    let partitions = assignment.context.partitions;
     let pages = page::create(&seat.page(), assignment.clients.len())
         .context("cannot make a page to publish what is sent")?;
     let (voice, voices) = channel();
@@ -146,6 +147,7 @@ fn produce<D: Driver>(
             let producer = driver.producer(&ProducerOptions {
                 client_id: &client.name,
                 topics: &topics,
+                partitions,
                 wake: inbox.descriptor(),
             })?;
             ProduceLoop::new(client, producer, inbox, books, payloads, keys, nap).run();
@@ -158,6 +160,7 @@ fn produce<D: Driver>(
 fn consume<D: Driver>(driver: &D, assignment: ConsumerAssignment) -> anyhow::Result<Clients> {
     let run = stamped(&assignment.context);
     let message_size = assignment.message_size;
+    let partitions = assignment.context.partitions;
     let (voice, voices) = channel();
     let mut mailboxes = Vec::new();
     for (number, client) in assignment.clients.into_iter().enumerate() {
@@ -171,6 +174,7 @@ fn consume<D: Driver>(driver: &D, assignment: ConsumerAssignment) -> anyhow::Res
                 client_id: &client.name,
                 group: &client.group,
                 topics: &topics,
+                partitions,
                 message_size,
                 wake: inbox.descriptor(),
             })?;

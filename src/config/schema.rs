@@ -6,7 +6,8 @@
 mod drivers;
 mod keys;
 
-use drivers::{DRIVER_KAFKA, DRIVER_PULSAR, DRIVER_RABBITMQ};
+use drivers::pulsar::DRIVER_PULSAR;
+use drivers::{DRIVER_KAFKA, DRIVER_RABBITMQ, DRIVER_ROCKETMQ};
 use keys::{CONTROL, Key, Kind, RESTART, SEARCH, WORKLOAD};
 use serde_json::{Map, Value, json};
 
@@ -40,6 +41,7 @@ pub fn driver() -> Value {
         of(DRIVER_KAFKA, "Kafka"),
         of(DRIVER_RABBITMQ, "RabbitMQ"),
         of(DRIVER_PULSAR, "Pulsar"),
+        of(DRIVER_ROCKETMQ, "RocketMQ"),
     ]);
     head(schema, "Driver of omb")
 }

@@ -46,21 +46,23 @@ impl Bell {
 
     /// Waits until somebody rings, `wake` is readable, or `until` has come.
     pub fn wait(&self, wake: RawFd, until: Instant) {
-        let nanos = until.nanos_since(Instant::now());
-        let timeout = libc::timespec {
-            tv_sec: (nanos / 1_000_000_000).min(3_600) as libc::time_t,
-            tv_nsec: (nanos % 1_000_000_000) as libc::c_long,
-        };
-        let poll = |fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        let mut descriptors = [poll(self.descriptor()), poll(wake)];
-        // SAFETY: the array and the timeout are live for the call. A signal or an error ends the
-        // wait early, which is allowed.
-        unsafe { libc::ppoll(descriptors.as_mut_ptr(), 2, &raw const timeout, ptr::null()) };
-        if descriptors[0].revents != 0 {
+        let mut descriptors = [readable(self.descriptor()), readable(wake)];
+        wait_for(&mut descriptors, until);
+        self.heard(&descriptors[0]);
+    }
+
+    /// The same, and for these as well, of which nothing is left then.
+    #[cfg(feature = "rocketmq")]
+    pub fn wait_also(&self, others: &mut Waits, wake: RawFd, until: Instant) {
+        let own = others.0.len();
+        others.0.extend([readable(self.descriptor()), readable(wake)]);
+        wait_for(&mut others.0, until);
+        self.heard(&others.0[own]);
+        others.0.clear();
+    }
+
+    fn heard(&self, descriptor: &libc::pollfd) {
+        if descriptor.revents != 0 {
             // It cannot fail: only we read, and there is something to be read.
             let _ = self.descriptor.read();
             // Only then: who rings from now on writes again.
@@ -85,4 +87,45 @@ impl Wake for Bell {
     fn wake_by_ref(self: &Arc<Self>) {
         self.ring();
     }
+}
+
+/// Descriptors to wait for.
+#[cfg(feature = "rocketmq")]
+#[derive(Debug, Default)]
+pub struct Waits(Vec<libc::pollfd>);
+
+#[cfg(feature = "rocketmq")]
+impl Waits {
+    /// One that something comes from, or that something is to be written to as well.
+    pub fn add(&mut self, descriptor: RawFd, writable: bool) {
+        let mut one = readable(descriptor);
+        one.events |= if writable { libc::POLLOUT } else { 0 };
+        self.0.push(one);
+    }
+
+    /// Waits for them alone.
+    pub fn wait(&mut self, until: Instant) {
+        wait_for(&mut self.0, until);
+        self.0.clear();
+    }
+}
+
+fn readable(fd: RawFd) -> libc::pollfd {
+    libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    }
+}
+
+fn wait_for(descriptors: &mut [libc::pollfd], until: Instant) {
+    let nanos = until.nanos_since(Instant::now());
+    let timeout = libc::timespec {
+        tv_sec: (nanos / 1_000_000_000).min(3_600) as libc::time_t,
+        tv_nsec: (nanos % 1_000_000_000) as libc::c_long,
+    };
+    let count = descriptors.len() as libc::nfds_t;
+    // SAFETY: the descriptors and the timeout are live for the call. A signal or an error ends the
+    // wait early, which is allowed.
+    unsafe { libc::ppoll(descriptors.as_mut_ptr(), count, &raw const timeout, ptr::null()) };
 }

@@ -9,12 +9,18 @@ pub mod complaints;
 #[cfg(any(feature = "pulsar", feature = "rabbitmq"))]
 pub mod flights;
 pub mod kafka;
-#[cfg(any(feature = "pulsar", feature = "rabbitmq"))]
+#[cfg(any(feature = "pulsar", feature = "rocketmq"))]
+pub mod keys;
+#[cfg(any(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq"))]
 pub mod link;
+#[cfg(any(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq"))]
+pub mod patience;
 #[cfg(feature = "pulsar")]
 pub mod pulsar;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
+#[cfg(feature = "rocketmq")]
+pub mod rocketmq;
 pub mod systems;
 
 use std::fmt;
@@ -55,6 +61,8 @@ pub struct ProducerOptions<'a> {
     pub client_id: &'a str,
     /// Topics it sends to.
     pub topics: &'a [String],
+    /// Partitions of each of them.
+    pub partitions: u32,
     /// A descriptor that ends a wait when it is readable. The driver does not read from it.
     pub wake: RawFd,
 }
@@ -68,6 +76,8 @@ pub struct ConsumerOptions<'a> {
     pub group: &'a str,
     /// Topics it subscribes to.
     pub topics: &'a [String],
+    /// Partitions of each of them.
+    pub partitions: u32,
     /// Bytes of the messages that will come.
     pub message_size: usize,
     /// A descriptor that ends a wait when it is readable. The driver does not read from it.

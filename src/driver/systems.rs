@@ -8,6 +8,8 @@ use super::Admin;
 use super::pulsar;
 #[cfg(feature = "rabbitmq")]
 use super::rabbitmq;
+#[cfg(feature = "rocketmq")]
+use super::rocketmq;
 use super::{Driver, DriverError, kafka};
 use crate::config::{Problem, System};
 
@@ -29,7 +31,12 @@ macro_rules! with_driver {
                 let $driver = $crate::driver::rabbitmq::RabbitMqDriver::from_config(config)?;
                 $body
             }
-            #[cfg(not(all(feature = "pulsar", feature = "rabbitmq")))]
+            #[cfg(feature = "rocketmq")]
+            $crate::config::System::RocketMq(config) => {
+                let $driver = $crate::driver::rocketmq::RocketMqDriver::from_config(config)?;
+                $body
+            }
+            #[cfg(not(all(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq")))]
             other => Err($crate::driver::systems::not_built_in(other))?,
         }
     };
@@ -37,7 +44,7 @@ macro_rules! with_driver {
 pub(crate) use with_driver;
 
 /// The command line refuses such files; nobody comes here.
-#[cfg(not(all(feature = "pulsar", feature = "rabbitmq")))]
+#[cfg(not(all(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq")))]
 pub(crate) fn not_built_in(system: &System) -> DriverError {
     DriverError(format!("this omb was built without {}", system.name()))
 }
@@ -76,6 +83,8 @@ pub struct Checked {
     pub most_partitions: Option<(u32, &'static str)>,
     /// Members that share a subscription, at most, and why.
     pub most_members: Option<(u32, &'static str)>,
+    /// A character that names of topics can't have, and why.
+    pub unnameable: Option<(char, &'static str)>,
     /// Copies of each message in the cluster.
     pub replication: u64,
     /// Bytes that the queues of a producer and of a consumer hold, at most.
@@ -109,8 +118,10 @@ pub fn check(system: &System) -> Result<Checked, Vec<Problem>> {
         System::Pulsar(config) => pulsar::check(config),
         #[cfg(feature = "rabbitmq")]
         System::RabbitMq(config) => rabbitmq::check(config),
+        #[cfg(feature = "rocketmq")]
+        System::RocketMq(config) => rocketmq::check(config),
         // Files for it are refused when they are read.
-        #[cfg(not(all(feature = "pulsar", feature = "rabbitmq")))]
+        #[cfg(not(all(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq")))]
         _ => Ok(Checked::default()),
     }
 }

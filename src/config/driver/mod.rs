@@ -1,8 +1,9 @@
 //! The driver file, and the drivers that need none: `-b`, and the embedded broker.
 
-mod kafka;
+pub(super) mod kafka;
 pub(super) mod pulsar;
-mod rabbitmq;
+pub(super) mod rabbitmq;
+pub(super) mod rocketmq;
 
 use std::path::Path;
 
@@ -11,13 +12,12 @@ use super::load::Overrides;
 use super::tree::{self, Entry};
 use super::{Driver, Origin, Problem};
 
-#[cfg(test)]
-pub(super) use {kafka::KEYS as KAFKA_KEYS, rabbitmq::KEYS as RABBITMQ_KEYS};
-
 pub(super) const KAFKA: &str = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
 pub(super) const PULSAR: &str = "io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver";
 pub(super) const RABBITMQ: &str =
     "io.openmessaging.benchmark.driver.rabbitmq.RabbitMqBenchmarkDriver";
+pub(super) const ROCKETMQ: &str =
+    "io.openmessaging.benchmark.driver.rocketmq.RocketMQBenchmarkDriver";
 
 /// OMB's driver classes that are not driven here, by the last part of their package.
 const NOT_DRIVEN: &[&str] = &[
@@ -31,16 +31,66 @@ const NOT_DRIVEN: &[&str] = &[
     "nsq",
     "pravega",
     "redis",
-    "rocketmq",
-    "rocketmq5",
 ];
 
-/// The systems, as driver files name them.
-#[derive(Clone, Copy)]
-enum Class {
-    Kafka,
-    Pulsar,
-    RabbitMq,
+/// A system that is driven here.
+struct Known {
+    name: &'static str,
+    /// As driver files name it.
+    class: &'static str,
+    /// What it is built in by, and whether it is.
+    feature: &'static str,
+    built_in: bool,
+    /// Whether `-b` speaks of it.
+    is_address: fn(&str) -> bool,
+    without_file: fn(&Overrides, &mut Vec<Problem>) -> Driver,
+    from_file: fn(Vec<Entry>, &Path, &Overrides, &mut Vec<Problem>) -> Driver,
+}
+
+/// All of them. The first one is what an address without a scheme is of.
+const SYSTEMS: [Known; 4] = [
+    Known {
+        name: "Kafka",
+        class: KAFKA,
+        feature: "",
+        built_in: true,
+        is_address: |_| false,
+        without_file: kafka::without_file,
+        from_file: kafka::from_file,
+    },
+    Known {
+        name: "RabbitMQ",
+        class: RABBITMQ,
+        feature: "rabbitmq",
+        built_in: cfg!(feature = "rabbitmq"),
+        is_address: rabbitmq::is_address,
+        without_file: rabbitmq::without_file,
+        from_file: rabbitmq::from_file,
+    },
+    Known {
+        name: "Pulsar",
+        class: PULSAR,
+        feature: "pulsar",
+        built_in: cfg!(feature = "pulsar"),
+        is_address: pulsar::is_address,
+        without_file: pulsar::without_file,
+        from_file: pulsar::from_file,
+    },
+    Known {
+        name: "RocketMQ",
+        class: ROCKETMQ,
+        feature: "rocketmq",
+        built_in: cfg!(feature = "rocketmq"),
+        is_address: rocketmq::is_address,
+        without_file: rocketmq::without_file,
+        from_file: rocketmq::from_file,
+    },
+];
+
+/// Names or classes as a list for people: `a, b or c`.
+fn listed(what: fn(&Known) -> &'static str, word: &str) -> String {
+    let [rest @ .., last] = SYSTEMS.map(|known| what(&known));
+    format!("{} {word} {last}", rest.join(", "))
 }
 
 /// Reads and checks a driver file; without one, `-b` names an external broker, and without both
@@ -59,17 +109,10 @@ pub(super) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Driver,
 
 fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Driver> {
     let address = overrides.bootstrap.as_deref().unwrap_or_default();
-    if rabbitmq::is_address(address) {
-        let here = Origin::CommandLine("-b".to_owned());
-        built_in(Class::RabbitMq, &here, problems)?;
-        return Some(rabbitmq::without_file(overrides, problems));
-    }
-    if pulsar::is_address(address) {
-        let here = Origin::CommandLine("-b".to_owned());
-        built_in(Class::Pulsar, &here, problems)?;
-        return Some(pulsar::without_file(overrides, problems));
-    }
-    Some(kafka::without_file(overrides, problems))
+    let named = SYSTEMS.iter().find(|known| (known.is_address)(address));
+    let system = named.unwrap_or(&SYSTEMS[0]);
+    built_in(system, &Origin::CommandLine("-b".to_owned()), problems)?;
+    Some((system.without_file)(overrides, problems))
 }
 
 fn from_file(file: &Path, overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Driver> {
@@ -80,16 +123,17 @@ fn from_file(file: &Path, overrides: &Overrides, problems: &mut Vec<Problem>) ->
             return None;
         }
     };
-    Some(match class(&entries, file, problems)? {
-        Class::Kafka => kafka::from_file(entries, file, overrides, problems),
-        Class::Pulsar => pulsar::from_file(entries, file, overrides, problems),
-        Class::RabbitMq => rabbitmq::from_file(entries, file, overrides, problems),
-    })
+    let system = class(&entries, file, problems)?;
+    Some((system.from_file)(entries, file, overrides, problems))
 }
 
 /// Which system a file is for. Of one that isn't driven nothing else is looked at.
-fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<Class> {
-    let advice = "this version drives Kafka, RabbitMQ and Pulsar";
+fn class(
+    entries: &[Entry],
+    file: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<&'static Known> {
+    const KNOWN: &[Known] = &SYSTEMS;
     let Some(entry) = entries.iter().find(|entry| entry.key == "driverClass") else {
         let origin = Origin::File {
             path: file.to_owned(),
@@ -98,16 +142,10 @@ fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<
         };
         let message = format!("driverClass is missing; add driverClass: {KAFKA}");
         problems.push(Problem { origin, message });
-        return Some(Class::Kafka);
+        return Some(&KNOWN[0]);
     };
     let class = text(&entry.value).unwrap_or_default();
-    let known = match class.as_str() {
-        KAFKA => Some(Class::Kafka),
-        PULSAR => Some(Class::Pulsar),
-        RABBITMQ => Some(Class::RabbitMq),
-        _ => None,
-    };
-    if let Some(known) = known {
+    if let Some(known) = KNOWN.iter().find(|known| known.class == class) {
         built_in(known, &entry.at, problems)?;
         return Some(known);
     }
@@ -115,12 +153,12 @@ fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<
         .strip_prefix("io.openmessaging.benchmark.driver.")
         .unwrap_or_default();
     let system = package.split('.').next().unwrap_or_default();
+    let advice = format!("this version drives {}", listed(|known| known.name, "and"));
     let message = if NOT_DRIVEN.contains(&system) {
         format!("driverClass {class} is OMB's driver for {system}; {advice}")
     } else {
-        format!(
-            "driverClass {class} is unknown; {advice} (driverClass: {KAFKA}, {RABBITMQ} or {PULSAR})"
-        )
+        let classes = listed(|known| known.class, "or");
+        format!("driverClass {class} is unknown; {advice} (driverClass: {classes})")
     };
     problems.push(Problem {
         origin: entry.at.clone(),
@@ -130,21 +168,16 @@ fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<
 }
 
 /// Whether this program was built with the client of a system.
-fn built_in(class: Class, origin: &Origin, problems: &mut Vec<Problem>) -> Option<()> {
-    let (has, system, feature) = match class {
-        Class::Kafka => (true, "Kafka", ""),
-        Class::Pulsar => (cfg!(feature = "pulsar"), "Pulsar", "pulsar"),
-        Class::RabbitMq => (cfg!(feature = "rabbitmq"), "RabbitMQ", "rabbitmq"),
-    };
-    if !has {
+fn built_in(system: &Known, origin: &Origin, problems: &mut Vec<Problem>) -> Option<()> {
+    if !system.built_in {
         let message = format!(
-            "this omb was built without {system}; build it with cargo build --release --features \
-             {feature}"
+            "this omb was built without {}; build it with cargo build --release --features {}",
+            system.name, system.feature
         );
         problems.push(Problem {
             origin: origin.clone(),
             message,
         });
     }
-    has.then_some(())
+    system.built_in.then_some(())
 }

@@ -1,7 +1,9 @@
 //! Keys of driver files.
 
+pub mod pulsar;
+
 use super::keys::{Key, Kind};
-use crate::config::driver::{KAFKA, PULSAR, RABBITMQ};
+use crate::config::driver::{KAFKA, RABBITMQ, ROCKETMQ};
 
 /// Of a driver file for Kafka.
 pub const DRIVER_KAFKA: &[Key] = &[
@@ -54,229 +56,6 @@ pub const DRIVER_KAFKA: &[Key] = &[
         "Settings of consumers: KEY=VALUE lines. Names are librdkafka's; the Java client's are translated.",
     ),
 ];
-
-/// Of a driver file for Pulsar.
-pub const DRIVER_PULSAR: &[Key] = &[
-    (
-        "name",
-        false,
-        Kind::Text,
-        "Name in the result. Default: Pulsar.",
-    ),
-    (
-        "driverClass",
-        true,
-        Kind::OneOf(&[PULSAR]),
-        "The messaging system, by OMB's class.",
-    ),
-    (
-        "client",
-        false,
-        Kind::Mapping(PULSAR_CLIENT),
-        "Where the brokers are, and where topics are put.",
-    ),
-    (
-        "producer",
-        false,
-        Kind::Mapping(PULSAR_PRODUCER),
-        "Settings of producers.",
-    ),
-    (
-        "consumer",
-        false,
-        Kind::Mapping(PULSAR_CONSUMER),
-        "Settings of consumers.",
-    ),
-];
-
-/// Below `client`.
-pub const PULSAR_CLIENT: &[Key] = &[
-    (
-        "serviceUrl",
-        false,
-        Kind::Like(
-            "^\\s*pulsar(\\+ssl)?://[^\\s:/?@,]+(:[0-9]+)?(\\s*,\\s*[^\\s:/?@,]+(:[0-9]+)?)*([/?].*)?$",
-        ),
-        "Addresses of the brokers, as pulsar://HOST:PORT,HOST:PORT or, over TLS, pulsar+ssl://HOST:PORT. Clients begin with different ones.",
-    ),
-    (
-        "httpUrl",
-        false,
-        Kind::Uri("https?"),
-        "Where the REST API answers. Default: the first broker, at port 8080, or 8443 over TLS.",
-    ),
-    (
-        "ioThreads",
-        false,
-        PACING,
-        "Threads of OMB's client; without effect.",
-    ),
-    (
-        "connectionsPerBroker",
-        false,
-        PACING,
-        "Connections of OMB's client; without effect: each client has one.",
-    ),
-    (
-        "maxConcurrentLookupRequests",
-        false,
-        PACING,
-        "Bounds OMB's client; without effect.",
-    ),
-    (
-        "clientMemoryLimitMB",
-        false,
-        PACING,
-        "Bounds OMB's client; without effect: a producer has 64 MiB under way at most.",
-    ),
-    (
-        "clusterName",
-        false,
-        Kind::Text,
-        "The cluster that a tenant is made for. Default: the first that the broker names.",
-    ),
-    (
-        "namespacePrefix",
-        false,
-        Kind::Like("^[A-Za-z0-9._=:-]+/[A-Za-z0-9._=:-]+$"),
-        "TENANT/NAMESPACE, which the name of a run's namespace begins with. Default: public/omb.",
-    ),
-    (
-        "topicType",
-        false,
-        Kind::OneOf(&["persistent", "non_persistent", "non-persistent"]),
-        "Whether topics are written to disk. Default: persistent.",
-    ),
-    (
-        "persistence",
-        false,
-        Kind::Mapping(PULSAR_PERSISTENCE),
-        "How often messages are stored. Default: as the broker has it.",
-    ),
-    (
-        "tlsAllowInsecureConnection",
-        false,
-        Kind::Flag,
-        "Certificates are not looked at. Default: false.",
-    ),
-    (
-        "tlsEnableHostnameVerification",
-        false,
-        Kind::Flag,
-        "A certificate has to be one of the broker's host. Default: false.",
-    ),
-    (
-        "tlsTrustCertsFilePath",
-        false,
-        Kind::Text,
-        "Certificates, as PEM, of the authorities that brokers' certificates are signed by. Default: the system's.",
-    ),
-    (
-        "authentication",
-        false,
-        Kind::Mapping(PULSAR_AUTHENTICATION),
-        "What clients prove who they are with. Default: nothing.",
-    ),
-];
-
-/// Below `client.persistence`.
-pub const PULSAR_PERSISTENCE: &[Key] = &[
-    (
-        "ensembleSize",
-        false,
-        COPIES,
-        "Storage nodes of a topic. Default: 3.",
-    ),
-    (
-        "writeQuorum",
-        false,
-        COPIES,
-        "Copies of each message. Default: 3.",
-    ),
-    (
-        "ackQuorum",
-        false,
-        COPIES,
-        "Copies that a receipt waits for. Default: 2.",
-    ),
-    (
-        "deduplicationEnabled",
-        false,
-        Kind::Flag,
-        "The broker drops what a producer sends for a second time. Default: false.",
-    ),
-];
-
-/// Below `client.authentication`.
-pub const PULSAR_AUTHENTICATION: &[Key] = &[
-    (
-        "plugin",
-        false,
-        Kind::OneOf(&[
-            "token",
-            "org.apache.pulsar.client.impl.auth.AuthenticationToken",
-        ]),
-        "The Java client's plugin; tokens are known here.",
-    ),
-    (
-        "data",
-        false,
-        Kind::Text,
-        "token:TOKEN, or file:///PATH of a file that holds one.",
-    ),
-];
-
-/// Below `producer`.
-pub const PULSAR_PRODUCER: &[Key] = &[
-    (
-        "batchingEnabled",
-        false,
-        Kind::Flag,
-        "Messages are sent several at a time, 1,024 at most. Default: true.",
-    ),
-    (
-        "batchingMaxPublishDelayMs",
-        false,
-        Kind::Whole(1, Some(60_000)),
-        "A batch is collected for so many milliseconds. Default: 1.",
-    ),
-    (
-        "batchingMaxBytes",
-        false,
-        Kind::Whole(1, Some(5 << 20)),
-        "Or to so many bytes. Default: 1048576.",
-    ),
-    (
-        "blockIfQueueFull",
-        false,
-        Kind::Flag,
-        "Without effect: what is due while the queue is full is sent late.",
-    ),
-    (
-        "pendingQueueSize",
-        false,
-        Kind::Whole(0, Some(10_000_000)),
-        "Messages a producer has under way. Default, and for 0: 100,000, and 64 MiB at most.",
-    ),
-];
-
-/// Below `consumer`.
-pub const PULSAR_CONSUMER: &[Key] = &[
-    (
-        "receiverQueueSize",
-        false,
-        Kind::Whole(1, Some(1_000_000)),
-        "Messages of a partition that a consumer holds. Default: 10,000.",
-    ),
-    (
-        "subscriptionType",
-        false,
-        Kind::OneOf(&["Failover", "Exclusive", "Shared", "Key_Shared"]),
-        "How members share a subscription. Default: Failover.",
-    ),
-];
-
-const COPIES: Kind = Kind::Whole(1, Some(100));
 
 /// Of a driver file for RabbitMQ.
 pub const DRIVER_RABBITMQ: &[Key] = &[
@@ -357,6 +136,114 @@ pub const DRIVER_RABBITMQ: &[Key] = &[
         false,
         Kind::Text,
         "Certificates, as PEM, of the authorities that nodes' certificates are signed by. Default: the system's.",
+    ),
+];
+
+/// Of a driver file for RocketMQ.
+pub const DRIVER_ROCKETMQ: &[Key] = &[
+    (
+        "name",
+        false,
+        Kind::Text,
+        "Name in the result. Default: RocketMQ.",
+    ),
+    (
+        "driverClass",
+        true,
+        Kind::OneOf(&[ROCKETMQ]),
+        "The messaging system, by OMB's class.",
+    ),
+    (
+        "namesrvAddr",
+        false,
+        Kind::Like(
+            "^\\s*(rocketmq://)?[^\\s:/?@,;]+(:[0-9]+)?(\\s*[,;]\\s*(rocketmq://)?[^\\s:/?@,;]+(:[0-9]+)?)*\\s*$",
+        ),
+        "Addresses of the name servers, as HOST:PORT;HOST:PORT.",
+    ),
+    (
+        "clusterName",
+        false,
+        Kind::Text,
+        "The cluster that topics are made in. Default: the only one there is.",
+    ),
+    (
+        "vipChannelEnabled",
+        false,
+        Kind::Flag,
+        "Producers go to the port two below that of a broker. Default: false.",
+    ),
+    (
+        "maxMessageSize",
+        false,
+        Kind::Whole(1, Some(1 << 30)),
+        "Larger messages are not sent. Default: 4194304.",
+    ),
+    (
+        "compressMsgBodyOverHowmuch",
+        false,
+        Kind::Whole(0, Some(i32::MAX as i64)),
+        "Bodies larger than this are compressed, by zlib. Default: none is.",
+    ),
+    (
+        "batchCQ",
+        false,
+        Kind::Flag,
+        "A topic's queues keep a batch as one entry. Default: false.",
+    ),
+    (
+        "autoBatch",
+        false,
+        Kind::Flag,
+        "Messages of a queue are sent several at a time. Default: false.",
+    ),
+    (
+        "batchMaxBytes",
+        false,
+        Kind::Whole(1, Some(2 << 20)),
+        "A batch is collected to so many bytes. Default: 32768.",
+    ),
+    (
+        "batchMaxDelayMs",
+        false,
+        Kind::Whole(1, Some(30_000)),
+        "Or for so many milliseconds. Default: 10.",
+    ),
+    (
+        "totalBatchMaxBytes",
+        false,
+        Kind::Whole(1, None),
+        "Bytes that a producer with batches has under way. Default: 33554432; 64 MiB at most.",
+    ),
+    (
+        "enableBackpressure",
+        false,
+        Kind::Flag,
+        "backpressureConcurrency counts. Default: false.",
+    ),
+    (
+        "backpressureConcurrency",
+        false,
+        Kind::Whole(10, Some(10_000_000)),
+        "Messages a producer sends ahead of their answers. Default: 10,000, and 64 MiB at most.",
+    ),
+    (
+        "accessKey",
+        false,
+        Kind::Text,
+        "Who clients are. Default: nobody.",
+    ),
+    (
+        "secretKey",
+        false,
+        Kind::Text,
+        "What they prove it with; together with accessKey.",
+    ),
+    (
+        "ordered",
+        false,
+        Kind::Flag,
+        "A producer has one request of a queue under way at a time, so that messages are stored in its order. Default: false.",
     ),
 ];
 

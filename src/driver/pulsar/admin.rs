@@ -12,15 +12,13 @@ use super::rest::{Answer, CONFLICT, NOT_FOUND, Rest};
 use crate::clock::Instant;
 use crate::config::PulsarConfig;
 use crate::driver::link::wait_for;
+use crate::driver::patience::{delete_until, enter};
 use crate::driver::{
     Admin, DriverError, Group, Leftovers, NewTopic, SeenGroup, SeenTopic, Survey, TopicState,
 };
 
 /// Pause between two looks at what is not as it should be yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// A refusal may be that of a broker that is starting: it gets so long.
-const STARTING: Duration = Duration::from_secs(5);
 
 /// Property of a namespace that omb has made, and what it says if the tenant was made for it, too.
 const MARK: &str = "omb";
@@ -390,32 +388,26 @@ fn refused(what: &str, answer: Answer) -> Result<(), DriverError> {
 
 impl Admin for PulsarAdmin {
     fn connect(&mut self, deadline: Instant) -> Result<(), DriverError> {
-        let begin = Instant::now();
-        loop {
+        const HOPELESS: [&str; 5] = ["uthenticat", "uthoriz", "ertificate", "resolve", "lookup"];
+        let entered = enter(deadline, &HOPELESS, || {
             let number = self.attempts;
             self.attempts += 1;
             let brokers = self.brokers.clone();
             let connecting = async move { brokers.connect(number).await.map(drop) };
-            let error = match wait_for(deadline, "no answer", connecting) {
-                Ok(()) => match self.rest.get("clusters", deadline) {
-                    Ok(answer) if answer.is_good() => return Ok(()),
-                    Ok(answer) => answer.reason(),
-                    Err(error) => error.to_string(),
-                },
-                Err(error) => error.to_string(),
-            };
-            let now = Instant::now();
-            let refused = ["uthenticat", "uthoriz", "ertificate", "resolve", "lookup"];
-            let hopeless = refused.iter().any(|mark| error.contains(mark));
-            if hopeless || now.since(begin) >= STARTING || now >= deadline {
-                return Err(DriverError(format!(
-                    "no Pulsar lets us in at {}: {error}; check -b or client.serviceUrl, \
-                     client.httpUrl and client.authentication",
-                    self.brokers.shown()
-                )));
+            wait_for(deadline, "no answer", connecting)?;
+            let answer = self.rest.get("clusters", deadline)?;
+            match answer.is_good() {
+                true => Ok(()),
+                false => Err(DriverError(answer.reason())),
             }
-            std::thread::sleep(LOOK_AGAIN);
-        }
+        });
+        entered.map_err(|error| {
+            DriverError(format!(
+                "no Pulsar lets us in at {}: {error}; check -b or client.serviceUrl, \
+                 client.httpUrl and client.authentication",
+                self.brokers.shown()
+            ))
+        })
     }
 
     /// Its name, and where it is reached.
@@ -504,22 +496,10 @@ impl Admin for PulsarAdmin {
         groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
-        let mut seen = None;
-        loop {
-            let tried = self
-                .delete_once(topics, groups, deadline)
-                .and_then(|()| self.left(topics, groups, deadline));
-            let late = Instant::now() >= deadline;
-            match tried {
-                Ok(left) if left.is_empty() || late => return Ok(left),
-                Ok(left) => seen = Some(left),
-                Err(error) if error.0.starts_with("cannot delete") => return Err(error),
-                // The deadline cut this attempt short; what the last one saw is still there.
-                Err(error) if late => return seen.ok_or(error),
-                Err(_) => {}
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
+        delete_until(deadline, || {
+            self.delete_once(topics, groups, deadline)?;
+            self.left(topics, groups, deadline)
+        })
     }
 
     fn list(

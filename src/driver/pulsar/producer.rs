@@ -22,6 +22,7 @@ use crate::config::PulsarConfig;
 use crate::driver::bell::Bell;
 use crate::driver::complaints::Complaints;
 use crate::driver::flights::{Flights, Landing};
+use crate::driver::keys::java_hash;
 use crate::driver::link::{Change, Link, runtime};
 use crate::driver::{
     DriverError, ENTRY, Outcome, Outgoing, Producer, ProducerOptions, STAMP_HEADER, STAMP_LEN,
@@ -200,13 +201,6 @@ async fn carry(
     let _ = producer.close().await;
 }
 
-/// The Java client's hash of keys, unless it is told another.
-fn java_hash(key: &str) -> u32 {
-    key.encode_utf16().fold(0_u32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(unit.into())
-    }) & 0x7fff_ffff
-}
-
 fn landing(
     outcome: Result<CommandSendReceipt, Error>,
     partition: u32,
@@ -332,18 +326,5 @@ impl Producer for PulsarProducer {
             .into_iter()
             .for_each(|text| self.complaints.add(text));
         self.complaints.take()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_hashed_as_in_java() {
-        // "hello".hashCode() is 99162322, and that of "polygenelubricants" Integer.MIN_VALUE.
-        assert_eq!(java_hash("hello"), 99_162_322);
-        assert_eq!(java_hash("polygenelubricants"), 0);
-        assert_eq!(java_hash(""), 0);
     }
 }

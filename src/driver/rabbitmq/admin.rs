@@ -1,7 +1,6 @@
 //! Administration: exchanges and queues over AMQP, and lists of them from the management plugin.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lapin::options::{
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
@@ -16,15 +15,10 @@ use super::{queue_arguments, queue_name, short};
 use crate::clock::Instant;
 use crate::config::RabbitMqConfig;
 use crate::driver::link::wait_for;
+use crate::driver::patience::{delete_until, enter};
 use crate::driver::{
     Admin, DriverError, Group, Leftovers, NewTopic, SeenTopic, Survey, TopicState,
 };
-
-/// Pause between two looks at what is not as it should be yet.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// A refusal may be that of a node that is starting: it gets so long.
-const STARTING: Duration = Duration::from_secs(5);
 
 /// `reply-code` of what isn't there, and of what is there and not as it is asked for.
 const NOT_FOUND: u16 = 404;
@@ -240,36 +234,27 @@ fn queues(group: &Group) -> Result<Vec<ShortString>, DriverError> {
 
 impl Admin for RabbitMqAdmin {
     fn connect(&mut self, deadline: Instant) -> Result<(), DriverError> {
-        let begin = Instant::now();
-        loop {
+        const HOPELESS: [&str; 5] = [
+            "ACCESS_REFUSED",
+            "NOT_ALLOWED",
+            "ertificate",
+            "resolve",
+            "lookup",
+        ];
+        let entered = enter(deadline, &HOPELESS, || {
             let number = self.attempts;
             self.attempts += 1;
             let nodes = self.nodes.clone();
             let connecting = async move { nodes.connect(number, "omb-steward").await };
-            let error = match wait_for(deadline, "no answer", connecting) {
-                Ok(connection) => {
-                    self.connection = Some(connection);
-                    return Ok(());
-                }
-                Err(error) => error.to_string(),
-            };
-            let now = Instant::now();
-            let refused = [
-                "ACCESS_REFUSED",
-                "NOT_ALLOWED",
-                "ertificate",
-                "resolve",
-                "lookup",
-            ];
-            let hopeless = refused.iter().any(|mark| error.contains(mark));
-            if hopeless || now.since(begin) >= STARTING || now >= deadline {
-                return Err(DriverError(format!(
-                    "no RabbitMQ lets us in at {error}; check -b or amqpUris, with their users, \
-                     passwords and virtual hosts"
-                )));
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
+            self.connection = Some(wait_for(deadline, "no answer", connecting)?);
+            Ok(())
+        });
+        entered.map_err(|error| {
+            DriverError(format!(
+                "no RabbitMQ lets us in at {error}; check -b or amqpUris, with their users, \
+                 passwords and virtual hosts"
+            ))
+        })
     }
 
     fn cluster(&mut self, deadline: Instant) -> Option<String> {
@@ -400,22 +385,10 @@ impl Admin for RabbitMqAdmin {
         groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
-        let mut seen = None;
-        loop {
-            let tried = self
-                .delete_once(topics, groups, deadline)
-                .and_then(|()| self.left(topics, groups, deadline));
-            let late = Instant::now() >= deadline;
-            match tried {
-                Ok(left) if left.is_empty() || late => return Ok(left),
-                Ok(left) => seen = Some(left),
-                Err(error) if error.0.starts_with("cannot delete") => return Err(error),
-                // The deadline cut this attempt short; what the last one saw is still there.
-                Err(error) if late => return seen.ok_or(error),
-                Err(_) => {}
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
+        delete_until(deadline, || {
+            self.delete_once(topics, groups, deadline)?;
+            self.left(topics, groups, deadline)
+        })
     }
 
     fn list(

@@ -38,6 +38,7 @@ impl Machine {
             run: self.brief.run,
             epoch: self.brief.epoch,
             driver: self.brief.driver.clone(),
+            partitions: self.brief.workload.partitions_per_topic,
         };
         let plan = &self.brief.plan;
         let work = match key.role {

@@ -104,6 +104,7 @@ impl<D: Driver> Site<D> {
         let options = ProducerOptions {
             client_id: &client_id(),
             topics: &self.topics,
+            partitions: self.partitions,
             wake: self.wake.as_raw_fd(),
         };
         driver.producer(&options).unwrap()
@@ -119,6 +120,7 @@ impl<D: Driver> Site<D> {
             client_id: &client_id(),
             group,
             topics: &self.topics,
+            partitions: self.partitions,
             message_size: 100,
             wake: self.wake.as_raw_fd(),
         };
