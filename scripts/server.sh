@@ -12,8 +12,13 @@
 #   addresses        one line for people, after the env file was sourced
 #   environment      lines "NAME VALUE" of the env file
 #
-# and may define give_up_also, settle (what is to be done once it answers) and end_also.
+# and may define give_up_also, settle (what is to be done once it answers) and end_also, and
+#
+#   end_seconds      how long it is asked to end; 0 where that is of no use, for its data goes anyway
+#
 # shellcheck shell=bash disable=SC2154
+
+end_seconds=15
 
 broker_start() {
     local pid ticks
@@ -196,11 +201,13 @@ await_answer() {
 
 show_log() { tail -n 15 "$home/$system.log" >&2; }
 
-# Asks, waits 15 s, then insists. The PID was verified by the caller and is before each signal.
+# Asks, waits, then insists. The PID was verified by the caller and is before each signal.
 end_process() {
-    ! is_alive "$1" "$2" || kill -TERM "$1" 2>/dev/null || true
-    gone_within 15 "$1" "$2" && return
-    warn "$title (process $1) did not end within 15 s of SIGTERM: SIGKILL"
+    if ((end_seconds > 0)); then
+        ! is_alive "$1" "$2" || kill -TERM "$1" 2>/dev/null || true
+        gone_within "$end_seconds" "$1" "$2" && return
+        warn "$title (process $1) did not end within $end_seconds s of SIGTERM: SIGKILL"
+    fi
     ! is_alive "$1" "$2" || kill -KILL "$1" 2>/dev/null || true
     gone_within 5 "$1" "$2" || die "process $1 does not end"
 }

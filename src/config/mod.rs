@@ -28,6 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use backlog::Backlog;
+pub use driver::is_of_reach;
 pub use faults::{Fault, FaultAction, FaultTarget, FaultTimes, parse_fault};
 pub use load::{Overrides, RestartOverrides, load, load_driver, load_workload, sort_problems};
 pub use names::{file_stem, is_secret, nearest};

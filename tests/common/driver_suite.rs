@@ -21,6 +21,7 @@ macro_rules! driver_suite {
             produce: messages_lie_where_their_outcomes_say,
             produce: every_acknowledged_message_comes_once,
             produce: small_messages_carry_their_stamp_in_a_header,
+            produce: empty_messages_carry_their_stamp_in_a_header,
             produce: a_key_always_goes_to_the_same_partition,
             produce: a_message_that_is_too_large_is_refused_with_its_reason,
             produce: what_is_abandoned_gets_its_outcome,

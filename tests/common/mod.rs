@@ -10,9 +10,11 @@
 pub mod driver_suite;
 pub mod kafka;
 pub mod own_kafka;
+pub mod own_server;
 pub mod pulsar;
 pub mod rabbitmq;
 pub mod recoveries;
+pub mod rocketmq;
 pub mod scenarios;
 
 use std::fs::{self, File};
@@ -47,6 +49,8 @@ pub fn names_at(address: &str, part: &str) -> Vec<String> {
         rabbitmq::names(part)
     } else if address.starts_with("pulsar") {
         pulsar::names(part)
+    } else if address.starts_with("rocketmq") {
+        rocketmq::names(part)
     } else {
         kafka::names_at(address, part)
     }
@@ -58,6 +62,8 @@ pub fn is_without_members(address: &str, part: &str) -> bool {
         rabbitmq::is_without_members(part)
     } else if address.starts_with("pulsar") {
         pulsar::is_without_members(part)
+    } else if address.starts_with("rocketmq") {
+        rocketmq::is_without_members(part)
     } else {
         kafka::is_without_members(address, part)
     }
@@ -71,6 +77,13 @@ pub fn reach(address: &str) -> Vec<String> {
         args.extend(["-X".to_owned(), pulsar::http_of(&http)]);
     }
     args
+}
+
+/// The same, with these settings.
+fn with(address: &str, settings: &[&str]) -> Vec<String> {
+    let settings = settings.iter().flat_map(|setting| ["-X", setting]);
+    let settings = settings.map(str::to_owned);
+    reach(address).into_iter().chain(settings).collect()
 }
 
 /// Longer than anything a test waits for takes on a busy machine.
@@ -92,6 +105,8 @@ pub enum Broker {
     Pulsar(&'static [&'static str]),
     /// The RabbitMQ that `scripts/test` has started, with queues of this type.
     RabbitMq(&'static str),
+    /// The RocketMQ that `scripts/test` has started, with these settings.
+    RocketMq(&'static [&'static str]),
 }
 
 impl Broker {
@@ -100,14 +115,8 @@ impl Broker {
             Self::Embedded => Vec::new(),
             Self::Kafka => vec!["-b".to_owned(), kafka::bootstrap()],
             Self::At(address) => reach(address),
-            Self::Pulsar(settings) => {
-                let settings = settings.iter().flat_map(|setting| ["-X", setting]);
-                let settings = settings.map(str::to_owned);
-                reach(&pulsar::address())
-                    .into_iter()
-                    .chain(settings)
-                    .collect()
-            }
+            Self::Pulsar(settings) => with(&pulsar::address(), settings),
+            Self::RocketMq(settings) => with(&rocketmq::address(), settings),
             Self::RabbitMq(queue) => [
                 "-b".to_owned(),
                 rabbitmq::address(),

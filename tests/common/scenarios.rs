@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::{Broker, Run, count, kafka, processes, pulsar, rabbitmq};
+use super::{Broker, Run, count, kafka, processes, pulsar, rabbitmq, rocketmq};
 
 /// OMB's scalar fields, and its arrays with one entry per period.
 const SCALARS: [&str; 7] = [
@@ -79,6 +79,7 @@ pub fn assert_nothing_left(run: &Run, broker: &Broker) {
         Broker::Kafka => kafka::assert_nothing_left(&run.id()),
         Broker::Pulsar(_) => pulsar::assert_nothing_left(&run.id()),
         Broker::RabbitMq(_) => rabbitmq::assert_nothing_left(&run.id()),
+        Broker::RocketMq(_) => rocketmq::assert_nothing_left(&run.id()),
         Broker::Embedded | Broker::At(_) => {}
     }
 }

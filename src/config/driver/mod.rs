@@ -41,6 +41,8 @@ struct Known {
     /// What it is built in by, and whether it is.
     feature: &'static str,
     built_in: bool,
+    /// Keys of `-X` by which brokers are reached, by the beginnings of their names.
+    reach: &'static [&'static str],
     /// Whether `-b` speaks of it.
     is_address: fn(&str) -> bool,
     without_file: fn(&Overrides, &mut Vec<Problem>) -> Driver,
@@ -54,6 +56,7 @@ const SYSTEMS: [Known; 4] = [
         class: KAFKA,
         feature: "",
         built_in: true,
+        reach: &["bootstrap.servers", "metadata.broker.list", "security.", "sasl.", "ssl.", "enable.ssl.", "broker.address."],
         is_address: |_| false,
         without_file: kafka::without_file,
         from_file: kafka::from_file,
@@ -63,6 +66,7 @@ const SYSTEMS: [Known; 4] = [
         class: RABBITMQ,
         feature: "rabbitmq",
         built_in: cfg!(feature = "rabbitmq"),
+        reach: &["amqpUris", "managementUri", "caFile"],
         is_address: rabbitmq::is_address,
         without_file: rabbitmq::without_file,
         from_file: rabbitmq::from_file,
@@ -72,6 +76,7 @@ const SYSTEMS: [Known; 4] = [
         class: PULSAR,
         feature: "pulsar",
         built_in: cfg!(feature = "pulsar"),
+        reach: &["client.serviceUrl", "client.httpUrl", "client.namespacePrefix", "client.tls"],
         is_address: pulsar::is_address,
         without_file: pulsar::without_file,
         from_file: pulsar::from_file,
@@ -81,11 +86,18 @@ const SYSTEMS: [Known; 4] = [
         class: ROCKETMQ,
         feature: "rocketmq",
         built_in: cfg!(feature = "rocketmq"),
+        reach: &["namesrvAddr", "clusterName", "accessKey", "secretKey"],
         is_address: rocketmq::is_address,
         without_file: rocketmq::without_file,
         from_file: rocketmq::from_file,
     },
 ];
+
+/// Whether a key of `-X` says how brokers are reached, of whatever system.
+pub fn is_of_reach(key: &str) -> bool {
+    let mut all = SYSTEMS.iter().flat_map(|known| known.reach);
+    all.any(|start| key.starts_with(start))
+}
 
 /// Names or classes as a list for people: `a, b or c`.
 fn listed(what: fn(&Known) -> &'static str, word: &str) -> String {

@@ -101,12 +101,15 @@ impl Lanes {
         self.writable.get(java_hash(key) as usize % count).copied()
     }
 
-    /// The queue that a message without a key goes to, of those whose broker is `open`.
-    pub fn next(&mut self, mut open: impl FnMut(usize) -> bool) -> Option<usize> {
+    /// The queue that a message of this payload and without a key goes to, of those whose broker is `open`.
+    pub fn next(&mut self, payload: usize, mut open: impl FnMut(usize) -> bool) -> Option<usize> {
         let count = self.writable.len();
+        // What properties there will be.
+        const PROPERTIES: usize = 128;
         let collecting = self.writable.get(self.turn).is_some_and(|&at| {
             let last = self.all[at].batches.back();
-            self.stays && last.is_some_and(|batch| batch.body.len() < self.most)
+            let fits = |batch: &Batch| batch.body.len() + payload + PROPERTIES <= self.most;
+            self.stays && last.is_some_and(fits)
         });
         if !collecting {
             self.turn += 1;

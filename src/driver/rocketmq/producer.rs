@@ -224,13 +224,13 @@ impl RocketMqProducer {
     }
 
     /// The queue for a message: by its key, or the next one of which the broker is reached.
-    fn lane(&mut self, topic: usize, key: Option<&str>) -> Option<usize> {
+    fn lane(&mut self, topic: usize, key: Option<&str>, payload: usize) -> Option<usize> {
         let (lanes, peers) = (self.lanes.get_mut(topic)?, &mut self.peers);
         if let Some(key) = key {
             let at = lanes.by_key(key)?;
             return peers.is_open(lanes.all[at].queue.broker).then_some(at);
         }
-        lanes.next(|broker| peers.is_open(broker))
+        lanes.next(payload, |broker| peers.is_open(broker))
     }
 
     /// Sends what a lane has collected, as far as it may go.
@@ -460,7 +460,7 @@ impl Producer for RocketMqProducer {
         }
         let topic = message.topic as usize;
         let key = message.key.map(String::from_utf8_lossy);
-        let Some(lane) = self.lane(topic, key.as_deref()) else {
+        let Some(lane) = self.lane(topic, key.as_deref(), message.payload.len()) else {
             return Err(SendError::Full);
         };
         let now = Instant::now();

@@ -5,28 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::process::{Host, Identity};
-use crate::config::{is_secret, without_users};
+use crate::config::{is_of_reach, is_secret, without_users};
 
 /// Journals of another version are left alone.
 pub const VERSION: u32 = 1;
-
-/// Settings by which a broker is reached, by the beginnings of their names: no others are kept.
-const REACH: [&str; 14] = [
-    "bootstrap.servers",
-    "metadata.broker.list",
-    "security.",
-    "sasl.",
-    "ssl.",
-    "enable.ssl.",
-    "broker.address.",
-    "amqpUris",
-    "managementUri",
-    "caFile",
-    "client.serviceUrl",
-    "client.httpUrl",
-    "client.namespacePrefix",
-    "client.tls",
-];
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,7 +75,8 @@ impl Access {
     ) -> Self {
         let (mut settings, mut withheld) = (Vec::new(), Vec::new());
         for (key, value) in extra {
-            let of_reach = REACH.iter().any(|start| key.starts_with(start));
+            // No other settings are kept.
+            let of_reach = is_of_reach(key);
             // An address may carry a user and a password.
             let telling = value.contains("://") && value.contains('@');
             if is_secret(key) || (of_reach && telling) {

@@ -99,6 +99,31 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "two_members_share_a_group",
         "every consumer of a stream reads all of it, so omb allows one for each subscription",
     ),
+    (
+        "RocketMQ",
+        "empty_messages_carry_their_stamp_in_a_header",
+        "the broker takes no message without a body",
+    ),
+    (
+        "RocketMQ",
+        "partitions_move_with_their_positions",
+        "brokers only list members: for a moment two may read a queue, and some messages come to both",
+    ),
+    (
+        "RocketMQ",
+        "who_goes_on_between_two_assignments_is_not_left_paused",
+        "members give up only what another one takes over: nobody is ever without any queue in between",
+    ),
+    (
+        "RocketMQ",
+        "a_survey_tells_how_far_groups_and_topics_are",
+        "groups are known before anybody has read, and the cluster has no id",
+    ),
+    (
+        "RocketMQ unordered",
+        "a_partition_is_read_in_its_order",
+        "the broker stores what is under way at the same time in any order",
+    ),
 ];
 
 /// Rows of a system; a kind of it has those of the system, too.

@@ -27,7 +27,7 @@ pub fn messages_lie_where_their_outcomes_say<D: Driver>(driver: &D) {
 pub fn small_messages_carry_their_stamp_in_a_header<D: Driver>(driver: &D) {
     let site = Site::new(driver, 1, 1);
     produce(&site, 0..10, 10);
-    produce(&site, 10..20, 0);
+    produce(&site, 10..20, 1);
     produce(&site, 20..30, 31);
     produce(&site, 30..40, 32);
     let mut member = site.consumer();
@@ -35,6 +35,14 @@ pub fn small_messages_carry_their_stamp_in_a_header<D: Driver>(driver: &D) {
     let seen = member.close();
     let numbers: BTreeSet<u64> = seen.messages.into_keys().collect();
     assert_eq!(numbers, (0..40).collect());
+}
+
+pub fn empty_messages_carry_their_stamp_in_a_header<D: Driver>(driver: &D) {
+    let site = Site::new(driver, 1, 1);
+    produce(&site, 0..10, 0);
+    let mut member = site.consumer();
+    member.read(10);
+    assert_eq!(member.close().bytes, 0);
 }
 
 pub fn a_key_always_goes_to_the_same_partition<D: Driver>(driver: &D) {
