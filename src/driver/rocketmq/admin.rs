@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, Names, Route, content, refused};
+use super::cluster::{Cluster, Names, Queue, Route, content, refused};
 use super::connection::Connection;
 use super::frame::{Frame, Request, ask, code};
 use super::heart_beat;
@@ -282,6 +282,46 @@ impl RocketMqAdmin {
         Ok(ends)
     }
 
+    /// Commits where a group begins, in one queue of each broker. Where a broker has none of a group and a topic
+    /// yet, and two of its threads are to keep the first ones, it may forget one of them.
+    fn prepare_commits(
+        &mut self,
+        group: &str,
+        topic: &str,
+        until: Instant,
+    ) -> Result<(), DriverError> {
+        let route = self.names.route(topic, until)?.unwrap_or_default();
+        for (number, _) in route.brokers.iter().enumerate() {
+            let mut queues = route.queues.iter();
+            if let Some(queue) = queues.find(|queue| queue.broker == number) {
+                self.commit(group, topic, &route, queue, 0, until)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a group begin to read a queue at an offset.
+    fn commit(
+        &mut self,
+        group: &str,
+        topic: &str,
+        route: &Route,
+        queue: &Queue,
+        offset: u64,
+        until: Instant,
+    ) -> Result<(), DriverError> {
+        let (id, offset) = (queue.id.to_string(), offset.to_string());
+        let fields = [
+            ("consumerGroup", group),
+            ("topic", topic),
+            ("queueId", &id),
+            ("commitOffset", &offset),
+        ];
+        let request = plain(ask::UPDATE_CONSUMER_OFFSET, &fields);
+        let what = format!("set where group {group} starts");
+        self.order(&route.brokers[queue.broker].0, &request, &what, &[], until)
+    }
+
     /// Deletes a topic, whoever knows it.
     fn delete_topic(&mut self, topic: &str, until: Instant) -> Result<(), DriverError> {
         let fields = [("topic", topic)];
@@ -457,6 +497,9 @@ impl Admin for RocketMqAdmin {
             for broker in self.brokers(deadline)? {
                 self.order(&broker, &request, &what, &[], deadline)?;
             }
+            for topic in &group.topics {
+                self.prepare_commits(&group.name, topic, deadline)?;
+            }
         }
         Ok(())
     }
@@ -512,20 +555,9 @@ impl Admin for RocketMqAdmin {
         for topic in &topics {
             let route = self.names.route(topic, deadline)?.unwrap_or_default();
             for (_, partition, offset) in offsets.iter().filter(|(of, ..)| of == topic) {
-                let Some(queue) = route.queues.get(*partition as usize) else {
-                    continue;
-                };
-                let (id, offset) = (queue.id.to_string(), offset.to_string());
-                let fields = [
-                    ("consumerGroup", group),
-                    ("topic", topic),
-                    ("queueId", &id),
-                    ("commitOffset", &offset),
-                ];
-                let (broker, _) = &route.brokers[queue.broker];
-                let request = plain(ask::UPDATE_CONSUMER_OFFSET, &fields);
-                let what = format!("set where group {group} starts");
-                self.order(broker, &request, &what, &[], deadline)?;
+                if let Some(queue) = route.queues.get(*partition as usize) {
+                    self.commit(group, topic, &route, queue, *offset, deadline)?;
+                }
             }
         }
         Ok(())
