@@ -50,7 +50,7 @@ fn ask(server: &str, code: u32, fields: &Value) -> Value {
     serde_json::from_slice(&rest[header..]).unwrap_or_default()
 }
 
-/// Names that are keys of a table, and are not made by the broker.
+/// Names that are the keys of a table.
 fn keys(table: &Value) -> Vec<String> {
     let keys = table.as_object().into_iter().flatten();
     keys.map(|(name, _)| name.clone()).collect()
@@ -68,11 +68,15 @@ pub fn names_at(name_server: &str, broker: &str, part: &str) -> Vec<String> {
     let listed = listed["topicList"].as_array().unwrap().iter();
     let mut names: Vec<String> = listed.map(|name| name.as_str().unwrap().to_owned()).collect();
     names.extend(keys(&ask(broker, GET_ALL_TOPIC_CONFIG, &none)["topicConfigTable"]));
-    names.sort_unstable();
-    names.dedup();
     let groups = ask(broker, GET_ALL_SUBSCRIPTIONGROUP_CONFIG, &none);
     names.extend(keys(&groups["subscriptionGroupTable"]));
     names.retain(|name| name.contains(part));
+    // What the broker has made for a group is of the group: `%RETRY%GROUP`.
+    for name in &mut names {
+        *name = name.rsplit('%').next().unwrap().to_owned();
+    }
+    names.sort_by_key(|name| (name.starts_with("sub-"), name.clone()));
+    names.dedup();
     names
 }
 
