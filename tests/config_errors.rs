@@ -425,3 +425,39 @@ consumer:
         ]
     );
 }
+
+#[cfg(feature = "rocketmq")]
+#[test]
+fn what_is_wrong_in_a_file_for_rocketmq_is_told_with_its_place() {
+    let driver = "\
+driverClass: io.openmessaging.benchmark.driver.rocketmq.RocketMQBenchmarkDriver
+namesrvAddr: localhost:9876;localhost:0
+clusterNam: mine
+batchMaxBytes: 4194304
+backpressureConcurrency: 1
+accessKey: me
+";
+    assert_eq!(
+        files(WORKLOAD, Some(driver)).told(),
+        [
+            "d.yaml:2:1: namesrvAddr is text \"localhost:9876;localhost:0\"; give addresses such as \
+             HOST:9876;HOST:9876",
+            "d.yaml:3:1: unknown key clusterNam; did you mean clusterName?",
+            "d.yaml:4:1: batchMaxBytes is 4194304; give a whole number from 1 to 2097152",
+            "d.yaml:5:1: backpressureConcurrency is 1; give a whole number from 10 to 10000000",
+            "d.yaml:6:1: secretKey is missing; give it beside accessKey",
+        ]
+    );
+    let workload = WORKLOAD.to_owned() + "topicPrefix: my.topic\n";
+    let driver = "\
+driverClass: io.openmessaging.benchmark.driver.rocketmq.RocketMQBenchmarkDriver
+namesrvAddr: localhost
+";
+    assert_eq!(
+        files(&workload, Some(driver)).told(),
+        [
+            "w.yaml: topicPrefix is my.topic; leave . out of it: names of RocketMQ's topics have letters, \
+          digits, - and _"
+        ]
+    );
+}

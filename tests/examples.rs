@@ -42,6 +42,7 @@ fn every_driver_is_accepted_without_a_note() {
         let name = file.file_name().unwrap().to_string_lossy();
         (cfg!(feature = "pulsar") || !name.starts_with("pulsar"))
             && (cfg!(feature = "rabbitmq") || !name.starts_with("rabbitmq"))
+            && (cfg!(feature = "rocketmq") || !name.starts_with("rocketmq"))
     };
     for file in examples("drivers").into_iter().filter(built_in) {
         let driver = load_driver(Some(&file), &Overrides::default())

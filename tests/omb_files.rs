@@ -109,6 +109,22 @@ fn the_rabbitmq_driver_is_accepted_and_notes_say_what_has_no_effect() {
     assert_eq!(notes.lines().count(), 5, "{notes}");
 }
 
+#[cfg(feature = "rocketmq")]
+#[test]
+fn the_rocketmq_driver_is_accepted_without_a_note() {
+    let folder = folder();
+    fs::write(folder.path().join("some.yaml"), SOME_LOAD).unwrap();
+    let text = "name: RocketMQ\n\
+         driverClass: io.openmessaging.benchmark.driver.rocketmq.RocketMQBenchmarkDriver\n\
+         clusterName: DefaultCluster\nnamesrvAddr: 127.0.0.1:9876\nvipChannelEnabled: false\n\
+         batchCQ: true\nautoBatch: true\nenableBackpressure: true\nbackpressureConcurrency: 1024\n\
+         accessKey:\nsecretKey:\n";
+    fs::write(folder.path().join("rocketmq.yaml"), text).unwrap();
+    let (plan, notes) = check(folder.path(), &["-d", "rocketmq.yaml", "some.yaml"]);
+    assert!(plan.contains("RocketMQ (127.0.0.1:9876)"), "{plan}");
+    assert_eq!(notes, "");
+}
+
 #[cfg(feature = "pulsar")]
 /// The driver file of OMB, with this in place of what its two files differ in.
 fn pulsar_driver(deduplication: &str, producer: &str, consumer: &str) -> String {

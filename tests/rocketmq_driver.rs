@@ -90,7 +90,10 @@ fn a_name_server_that_is_not_there_is_told() {
 #[test]
 fn a_cluster_that_is_not_there_is_told() {
     let error = refused(&with(&[("clusterName", "nowhere")]));
-    assert!(error.contains("nowhere") && error.contains("DefaultCluster"), "{error}");
+    assert!(
+        error.contains("nowhere") && error.contains("DefaultCluster"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -107,7 +110,10 @@ fn a_message_beyond_the_clients_own_limit_is_refused() {
     assert!(why.contains("too large"), "{why}");
     send(&mut producer, &mut outcomes, 0, None, 2, 1_000).unwrap();
     settle(&mut producer, &mut outcomes);
-    assert!(matches!(outcomes[&2], Told::Acknowledged(..)), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[&2], Told::Acknowledged(..)),
+        "{outcomes:?}"
+    );
 }
 
 #[test]
@@ -126,7 +132,8 @@ fn who_is_let_in_has_a_key_and_does_what_it_may() {
     let server = OwnServer::start("rocketmq", &[("OMB_ROCKETMQ_USERS", "yes")]);
     let address = format!("rocketmq://{}", server.at(0));
     let password = variable("OMB_ROCKETMQ_PASSWORD");
-    let user = |name: &str, secret: &str| at(&address, &[("accessKey", name), ("secretKey", secret)]);
+    let user =
+        |name: &str, secret: &str| at(&address, &[("accessKey", name), ("secretKey", secret)]);
 
     for (driver, told) in [
         (at(&address, &[]), "username"),
@@ -134,7 +141,10 @@ fn who_is_let_in_has_a_key_and_does_what_it_may() {
         (user("nobody", "not-this-one"), "nobody"),
     ] {
         let error = refused(&driver);
-        assert!(error.contains(told) && error.contains("secretKey"), "{error}");
+        assert!(
+            error.contains(told) && error.contains("secretKey"),
+            "{error}"
+        );
         assert!(!error.contains("not-this-one"), "{error}");
     }
 

@@ -29,8 +29,7 @@ mod ordered {
 mod in_batches {
     use super::common::{self, Broker};
 
-    const BROKER: Broker =
-        Broker::RocketMq(&["autoBatch=true", "batchCQ=true", "ordered=true"]);
+    const BROKER: Broker = Broker::RocketMq(&["autoBatch=true", "batchCQ=true", "ordered=true"]);
 
     on! { BROKER =>
         a_run_keeps_its_rate_and_its_books,
@@ -64,7 +63,11 @@ mod side_by_side {
         assert_balanced(&result);
         let ledger = &result["omb"]["ledger"];
         let acknowledged = count(&ledger["acknowledged"]);
-        assert_eq!(over_subscriptions(&result, "received"), acknowledged, "{ledger}");
+        assert_eq!(
+            over_subscriptions(&result, "received"),
+            acknowledged,
+            "{ledger}"
+        );
         for class in ["lost", "unread", "duplicates", "late", "foreign"] {
             assert_eq!(over_subscriptions(&result, class), 0, "{class}: {ledger}");
         }

@@ -34,8 +34,8 @@ pub use load::{Overrides, RestartOverrides, load, load_driver, load_workload, so
 pub use names::{file_stem, is_secret, nearest};
 pub use search::{RateControl, RateSearch, parse_objective};
 pub use systems::{
-    Batching, Driver, KafkaConfig, Persistence, PulsarConfig, QueueType, RabbitMqConfig, RocketMqConfig,
-    Subscription, System,
+    Batching, Driver, KafkaConfig, Persistence, PulsarConfig, QueueType, RabbitMqConfig,
+    RocketMqConfig, Subscription, System,
 };
 pub use thresholds::{
     Count, Latency, Measure, Relation, Statistic, Threshold, measures, parse_threshold,

@@ -55,7 +55,9 @@ impl Bell {
     #[cfg(feature = "rocketmq")]
     pub fn wait_also(&self, others: &mut Waits, wake: RawFd, until: Instant) {
         let own = others.0.len();
-        others.0.extend([readable(self.descriptor()), readable(wake)]);
+        others
+            .0
+            .extend([readable(self.descriptor()), readable(wake)]);
         wait_for(&mut others.0, until);
         self.heard(&others.0[own]);
         others.0.clear();
@@ -127,5 +129,12 @@ fn wait_for(descriptors: &mut [libc::pollfd], until: Instant) {
     let count = descriptors.len() as libc::nfds_t;
     // SAFETY: the descriptors and the timeout are live for the call. A signal or an error ends the
     // wait early, which is allowed.
-    unsafe { libc::ppoll(descriptors.as_mut_ptr(), count, &raw const timeout, ptr::null()) };
+    unsafe {
+        libc::ppoll(
+            descriptors.as_mut_ptr(),
+            count,
+            &raw const timeout,
+            ptr::null(),
+        )
+    };
 }

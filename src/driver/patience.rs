@@ -67,12 +67,19 @@ mod tests {
         let mut attempts = 0;
         let starting = || {
             attempts += 1;
-            if attempts < 3 { Err(error("not yet")) } else { Ok(()) }
+            if attempts < 3 {
+                Err(error("not yet"))
+            } else {
+                Ok(())
+            }
         };
         assert_eq!(enter(far, &["password"], starting), Ok(()));
         assert_eq!(attempts, 3);
         let wrong = || Err(error("wrong password"));
-        assert_eq!(enter(far, &["password"], wrong), Err(error("wrong password")));
+        assert_eq!(
+            enter(far, &["password"], wrong),
+            Err(error("wrong password"))
+        );
     }
 
     #[test]

@@ -56,7 +56,11 @@ pub fn what_a_killed_run_leaves_is_listed_and_deleted(broker: &str) {
 pub fn the_next_run_removes_what_a_killed_one_left(broker: &str) {
     let site = Site::at(broker);
     // No topic of RocketMQ's has a dot in its name.
-    let prefix = if broker.starts_with("rocketmq") { "our_load" } else { "our.load" };
+    let prefix = if broker.starts_with("rocketmq") {
+        "our_load"
+    } else {
+        "our.load"
+    };
     let id = site.dead_with_prefix(prefix);
     let left = site.names(&id);
     assert_eq!(left.len(), 4);

@@ -41,8 +41,13 @@ fn free_port(others: &[u16]) -> u16 {
 impl OwnServer {
     pub fn start(system: &'static str, variables: &[(&str, &str)]) -> Self {
         let port = free_port(others(system));
-        let at = (format!("OMB_{}_PORT", system.to_uppercase()), port.to_string());
-        let more = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let at = (
+            format!("OMB_{}_PORT", system.to_uppercase()),
+            port.to_string(),
+        );
+        let more = variables
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let own = Self {
             home: tempfile::tempdir().unwrap(),
             system,
@@ -90,7 +95,11 @@ impl OwnServer {
         );
         // At 1,000 a second most of what was due while nobody answered was sent afterwards.
         assert!(acknowledged > 15_000, "{ledger}");
-        assert_eq!((of("lost"), of("unread"), of("foreign")), (0, 0, 0), "{ledger}");
+        assert_eq!(
+            (of("lost"), of("unread"), of("foreign")),
+            (0, 0, 0),
+            "{ledger}"
+        );
         let notes = run.stderr();
         assert!(notes.contains(note), "{notes}");
         run.assert_nothing_left();

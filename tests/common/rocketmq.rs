@@ -58,7 +58,11 @@ fn keys(table: &Value) -> Vec<String> {
 
 /// Names of all topics and groups that contain this.
 pub fn names(part: &str) -> Vec<String> {
-    names_at(&variable("OMB_ROCKETMQ"), &variable("OMB_ROCKETMQ_BROKER"), part)
+    names_at(
+        &variable("OMB_ROCKETMQ"),
+        &variable("OMB_ROCKETMQ_BROKER"),
+        part,
+    )
 }
 
 /// As [`names`], at this name server and broker.
@@ -66,8 +70,12 @@ pub fn names_at(name_server: &str, broker: &str, part: &str) -> Vec<String> {
     let none = json!({});
     let listed = ask(name_server, GET_ALL_TOPIC_LIST_FROM_NAMESERVER, &none);
     let listed = listed["topicList"].as_array().unwrap().iter();
-    let mut names: Vec<String> = listed.map(|name| name.as_str().unwrap().to_owned()).collect();
-    names.extend(keys(&ask(broker, GET_ALL_TOPIC_CONFIG, &none)["topicConfigTable"]));
+    let mut names: Vec<String> = listed
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect();
+    names.extend(keys(
+        &ask(broker, GET_ALL_TOPIC_CONFIG, &none)["topicConfigTable"],
+    ));
     let groups = ask(broker, GET_ALL_SUBSCRIPTIONGROUP_CONFIG, &none);
     names.extend(keys(&groups["subscriptionGroupTable"]));
     names.retain(|name| name.contains(part));
@@ -88,7 +96,9 @@ pub fn is_without_members(part: &str) -> bool {
     groups.filter(|name| name.contains(part)).all(|name| {
         let fields = json!({"consumerGroup": name});
         let connected = ask(&broker, GET_CONSUMER_CONNECTION_LIST, &fields);
-        connected["connectionSet"].as_array().is_none_or(Vec::is_empty)
+        connected["connectionSet"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
     })
 }
 

@@ -56,7 +56,15 @@ const SYSTEMS: [Known; 4] = [
         class: KAFKA,
         feature: "",
         built_in: true,
-        reach: &["bootstrap.servers", "metadata.broker.list", "security.", "sasl.", "ssl.", "enable.ssl.", "broker.address."],
+        reach: &[
+            "bootstrap.servers",
+            "metadata.broker.list",
+            "security.",
+            "sasl.",
+            "ssl.",
+            "enable.ssl.",
+            "broker.address.",
+        ],
         is_address: |_| false,
         without_file: kafka::without_file,
         from_file: kafka::from_file,
@@ -76,7 +84,12 @@ const SYSTEMS: [Known; 4] = [
         class: PULSAR,
         feature: "pulsar",
         built_in: cfg!(feature = "pulsar"),
-        reach: &["client.serviceUrl", "client.httpUrl", "client.namespacePrefix", "client.tls"],
+        reach: &[
+            "client.serviceUrl",
+            "client.httpUrl",
+            "client.namespacePrefix",
+            "client.tls",
+        ],
         is_address: pulsar::is_address,
         without_file: pulsar::without_file,
         from_file: pulsar::from_file,
@@ -140,11 +153,7 @@ fn from_file(file: &Path, overrides: &Overrides, problems: &mut Vec<Problem>) ->
 }
 
 /// Which system a file is for. Of one that isn't driven nothing else is looked at.
-fn class(
-    entries: &[Entry],
-    file: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<&'static Known> {
+fn class(entries: &[Entry], file: &Path, problems: &mut Vec<Problem>) -> Option<&'static Known> {
     const KNOWN: &[Known] = &SYSTEMS;
     let Some(entry) = entries.iter().find(|entry| entry.key == "driverClass") else {
         let origin = Origin::File {

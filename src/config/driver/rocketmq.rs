@@ -50,7 +50,8 @@ const LARGEST_MESSAGE: i64 = 4 << 20;
 
 /// Whether `-b` speaks of RocketMQ.
 pub(super) fn is_address(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, _)| scheme == SCHEME)
+    text.split_once("://")
+        .is_some_and(|(scheme, _)| scheme == SCHEME)
 }
 
 /// The RocketMQ of `-b`.
@@ -120,7 +121,11 @@ fn queues(fields: &mut Fields<'_>, config: RocketMqConfig) -> RocketMqConfig {
     let bounded = fields.or("enableBackpressure", false, flag);
     let most = whole(LEAST_IN_FLIGHT, 10_000_000);
     let most = fields.or("backpressureConcurrency", IN_FLIGHT, most);
-    let bytes = if collects { collected.min(IN_FLIGHT_BYTES) } else { IN_FLIGHT_BYTES };
+    let bytes = if collects {
+        collected.min(IN_FLIGHT_BYTES)
+    } else {
+        IN_FLIGHT_BYTES
+    };
     RocketMqConfig {
         batching: collects.then_some(batching),
         in_flight: if bounded { most } else { IN_FLIGHT } as u64,
@@ -132,7 +137,8 @@ fn queues(fields: &mut Fields<'_>, config: RocketMqConfig) -> RocketMqConfig {
 /// A text; an empty one counts as absent.
 fn filled(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     let text = fields.optional(key, text).ok().flatten();
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 /// Both of them, or none.
@@ -158,7 +164,10 @@ fn credentials(fields: &mut Fields<'_>) -> Option<(String, String)> {
 /// Where the name servers are: `-b`, in the place of the file's.
 fn name_servers(fields: &mut Fields<'_>, file: Option<&Path>, bootstrap: Option<&str>) -> Vec<Uri> {
     let at = fields.place("namesrvAddr");
-    let of_file = fields.optional("namesrvAddr", |value| parsed(&text(value)?));
+    let of_file = fields.optional("namesrvAddr", |value| {
+        // A number is no address.
+        parsed(value.as_str().unwrap_or_default())
+    });
     if let Some(given) = bootstrap {
         return parsed(given).unwrap_or_else(|instead| {
             fields.problem(Origin::CommandLine("-b".to_owned()), instead);

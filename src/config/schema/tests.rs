@@ -240,7 +240,9 @@ fn a_schema_takes_what_the_reader_takes_and_nothing_else() {
                 // A schema sees no numbers in text, -b may stand in for addresses, and one key may ask for another.
                 let in_text =
                     refused.is_some() && value.is_string() && matches!(kind, Kind::Whole(..));
-                let missing = refused.as_ref().is_some_and(|told| told.contains("is missing"));
+                let missing = refused
+                    .as_ref()
+                    .is_some_and(|told| told.contains("is missing"));
                 if of_driver.is_valid(&content) != refused.is_none() && !in_text && !missing {
                     wrong.push(format!("{key}: {value}: {refused:?}"));
                 }

@@ -53,7 +53,8 @@ impl RocketMqAdmin {
                 "no broker of cluster {name} has a master now"
             )));
         }
-        self.masters.retain(|broker, known| masters.get(broker) == Some(&known.address));
+        self.masters
+            .retain(|broker, known| masters.get(broker) == Some(&known.address));
         for (broker, address) in masters {
             self.masters.entry(broker).or_insert(Master {
                 address,
@@ -165,8 +166,9 @@ impl RocketMqAdmin {
             _ => Err(refused("list topics", frame)),
         })??;
         let listed = listed["topicList"].as_array().into_iter().flatten();
-        let mut names: BTreeSet<String> =
-            listed.filter_map(|name| Some(name.as_str()?.to_owned())).collect();
+        let mut names: BTreeSet<String> = listed
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect();
         names.extend(self.topic_queues(until)?.into_keys());
         Ok(names)
     }
@@ -191,7 +193,10 @@ impl RocketMqAdmin {
         for broker in self.brokers(until)? {
             let code = ask::GET_ALL_SUBSCRIPTIONGROUP_CONFIG;
             let all = self.all(&broker, code, "list groups", until)?;
-            let groups = all["subscriptionGroupTable"].as_object().into_iter().flatten();
+            let groups = all["subscriptionGroupTable"]
+                .as_object()
+                .into_iter()
+                .flatten();
             names.extend(groups.map(|(name, _)| name.clone()));
         }
         Ok(names)
@@ -213,8 +218,13 @@ impl RocketMqAdmin {
                 _ => Err(refused(&format!("look at group {group}"), frame)),
             })??;
             count += connected["connectionSet"].as_array().map_or(0, Vec::len);
-            let subscribed = connected["subscriptionTable"].as_object().into_iter().flatten();
-            let own = subscribed.map(|(topic, _)| topic).filter(|topic| !topic.starts_with('%'));
+            let subscribed = connected["subscriptionTable"]
+                .as_object()
+                .into_iter()
+                .flatten();
+            let own = subscribed
+                .map(|(topic, _)| topic)
+                .filter(|topic| !topic.starts_with('%'));
             topics.extend(own.cloned());
         }
         Ok((count, topics))
@@ -390,8 +400,16 @@ impl RocketMqAdmin {
             known.contains(&group.name) || of_it.iter().any(|topic| names.contains(topic))
         };
         Ok(Leftovers {
-            topics: topics.iter().filter(|topic| names.contains(*topic)).cloned().collect(),
-            groups: groups.iter().filter(there).map(|group| group.name.clone()).collect(),
+            topics: topics
+                .iter()
+                .filter(|topic| names.contains(*topic))
+                .cloned()
+                .collect(),
+            groups: groups
+                .iter()
+                .filter(there)
+                .map(|group| group.name.clone())
+                .collect(),
         })
     }
 }
@@ -418,9 +436,15 @@ fn is_own(topic: &str, brokers: &[String], cluster: &str) -> bool {
         "RMQ_SYS_TRACE_TOPIC",
         "SYNC_BROKER_MEMBER",
     ];
-    let starts = ["%", "rmq_sys_", "RMQ_SYS_"].iter().any(|start| topic.starts_with(start));
+    let starts = ["%", "rmq_sys_", "RMQ_SYS_"]
+        .iter()
+        .any(|start| topic.starts_with(start));
     let is_reply = topic.strip_suffix("_REPLY_TOPIC") == Some(cluster);
-    starts || is_reply || topic == cluster || NAMES.contains(&topic) || brokers.iter().any(|b| b == topic)
+    starts
+        || is_reply
+        || topic == cluster
+        || NAMES.contains(&topic)
+        || brokers.iter().any(|b| b == topic)
 }
 
 impl Admin for RocketMqAdmin {
@@ -450,7 +474,10 @@ impl Admin for RocketMqAdmin {
     /// Its name, and where its masters are reached.
     fn cluster(&mut self, deadline: Instant) -> Option<String> {
         let name = self.find(deadline).ok()?;
-        let masters = self.masters.iter().map(|(broker, of)| format!(" {broker}@{}", of.address));
+        let masters = self
+            .masters
+            .iter()
+            .map(|(broker, of)| format!(" {broker}@{}", of.address));
         Some(masters.fold(name, |all, one| all + &one))
     }
 

@@ -53,7 +53,11 @@ pub struct Route {
 /// What somebody answers who says no.
 pub fn refused(what: &str, frame: &Frame<'_>) -> DriverError {
     // Rights are not given by asking again.
-    let says = if frame.code == code::NO_PERMISSION { "cannot" } else { "RocketMQ does not" };
+    let says = if frame.code == code::NO_PERMISSION {
+        "cannot"
+    } else {
+        "RocketMQ does not"
+    };
     DriverError(format!("{says} {what}: {}", frame.remark()))
 }
 
@@ -72,7 +76,8 @@ impl Cluster {
         let credentials = config.credentials.as_ref();
         Self {
             name_servers: config.name_servers.iter().map(address).collect(),
-            credentials: credentials.map(|(access, secret)| Credentials::new(access, secret).into()),
+            credentials: credentials
+                .map(|(access, secret)| Credentials::new(access, secret).into()),
             config: Arc::new(config.clone()),
         }
     }
@@ -137,12 +142,20 @@ impl Names {
         let addresses = self.cluster.name_servers.clone();
         for (number, address) in addresses.iter().enumerate() {
             let last = number + 1 == addresses.len();
-            let until = if last { until } else { until.min(Instant::now() + ONE_WITHIN) };
-            let answered = self.cluster.open(address, until).and_then(|mut connection| {
-                let answer = connection.ask(request, until, &mut read);
-                let answer = answer.map_err(|error| DriverError(format!("{address}: {error}")))?;
-                Ok((connection, answer))
-            });
+            let until = if last {
+                until
+            } else {
+                until.min(Instant::now() + ONE_WITHIN)
+            };
+            let answered = self
+                .cluster
+                .open(address, until)
+                .and_then(|mut connection| {
+                    let answer = connection.ask(request, until, &mut read);
+                    let answer =
+                        answer.map_err(|error| DriverError(format!("{address}: {error}")))?;
+                    Ok((connection, answer))
+                });
             match answered {
                 Ok((connection, answer)) => {
                     self.connection = Some(connection);
@@ -239,7 +252,9 @@ impl Route {
             };
             let queues: Vec<Queue> = (0..reads.max(writes)).map(queue).collect();
             route.queues.extend(queues);
-            route.brokers.push((name(of), masters.get(&name(of)).cloned()));
+            route
+                .brokers
+                .push((name(of), masters.get(&name(of)).cloned()));
         }
         route
     }
@@ -265,11 +280,23 @@ mod tests {
             ],
         });
         let route = Route::read(&content);
-        let queue = |broker, id, readable, writable| Queue { broker, id, readable, writable };
-        let queues = [queue(0, 0, true, true), queue(0, 1, false, true), queue(1, 0, true, false)];
+        let queue = |broker, id, readable, writable| Queue {
+            broker,
+            id,
+            readable,
+            writable,
+        };
+        let queues = [
+            queue(0, 0, true, true),
+            queue(0, 1, false, true),
+            queue(1, 0, true, false),
+        ];
         assert_eq!(route.queues, queues);
         // The second one has no master now.
-        let brokers = [("a".to_owned(), Some("h:1".to_owned())), ("b".to_owned(), None)];
+        let brokers = [
+            ("a".to_owned(), Some("h:1".to_owned())),
+            ("b".to_owned(), None),
+        ];
         assert_eq!(route.brokers, brokers);
     }
 
@@ -295,6 +322,9 @@ mod tests {
         assert_eq!(cluster.shown(), "a:9876;[::1]:7");
         assert_eq!(cluster.for_producers("h:10911"), "h:10911");
         config.vip_channel = true;
-        assert_eq!(Cluster::new(&config).for_producers("[::1]:10911"), "[::1]:10909");
+        assert_eq!(
+            Cluster::new(&config).for_producers("[::1]:10911"),
+            "[::1]:10909"
+        );
     }
 }

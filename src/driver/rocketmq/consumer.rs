@@ -99,7 +99,10 @@ impl RocketMqConsumer {
             if self.peers.flush().is_some() {
                 return;
             }
-            self.peers.wait(self.wake, until.min(Instant::now() + Duration::from_millis(50)));
+            self.peers.wait(
+                self.wake,
+                until.min(Instant::now() + Duration::from_millis(50)),
+            );
             self.serve(events);
         }
     }
@@ -112,7 +115,8 @@ impl Consumer for RocketMqConsumer {
         if !self.serve(events) && until > now {
             // What was taken in without a message in it may have brought something to do.
             self.look(Instant::now(), events);
-            self.peers.wait(self.wake, until.min(self.group.next_turn()));
+            self.peers
+                .wait(self.wake, until.min(self.group.next_turn()));
             self.look(Instant::now(), events);
             self.serve(events);
         }

@@ -96,7 +96,9 @@ impl Credentials {
         fields.push(("AccessKey", &self.access_key));
         fields.sort_unstable_by_key(|&(name, _)| name);
         let mut mac = self.secret.clone();
-        fields.iter().for_each(|(_, value)| mac.update(value.as_bytes()));
+        fields
+            .iter()
+            .for_each(|(_, value)| mac.update(value.as_bytes()));
         mac.update(body);
         BASE64_STANDARD.encode(mac.finalize().into_bytes())
     }
@@ -136,7 +138,9 @@ impl Request<'_> {
                 let mut given: Vec<(&str, &str)> = given.copied().collect();
                 let signature = credentials.sign(&mut given, self.body);
                 given.push(("Signature", &signature));
-                given.iter().for_each(|(name, value)| write_field(out, name, value));
+                given
+                    .iter()
+                    .for_each(|(name, value)| write_field(out, name, value));
             }
         }
         let end = out.len();
@@ -428,7 +432,10 @@ mod tests {
             0xef, 0xfc, 0xdf, 0x6a, 0xe5, 0xeb, 0x2f, 0xa2, 0xd2, 0x74, 0x16, 0xd5, 0xf1, 0x84,
             0xdf, 0x9c, 0x25, 0x9a, 0x7c, 0x79,
         ];
-        assert_eq!(frame.field("Signature").unwrap(), BASE64_STANDARD.encode(expected));
+        assert_eq!(
+            frame.field("Signature").unwrap(),
+            BASE64_STANDARD.encode(expected)
+        );
         assert_eq!(frame.field("AccessKey").unwrap(), "want ");
     }
 
@@ -437,6 +444,9 @@ mod tests {
         let text = br#"{"a":{0:"x,1:y",12:"\"{3:"},"b":[1,2],"c":7}"#;
         let standard = standard_json(text);
         let expected = br#"{"a":{"0":"x,1:y","12":"\"{3:"},"b":[1,2],"c":7}"#;
-        assert_eq!(String::from_utf8_lossy(&standard), String::from_utf8_lossy(expected));
+        assert_eq!(
+            String::from_utf8_lossy(&standard),
+            String::from_utf8_lossy(expected)
+        );
     }
 }

@@ -255,14 +255,19 @@ impl Group {
         };
         let mut wanted = Vec::new();
         for (topic, queues) in (0..).zip(&self.queues) {
-            let readable: Vec<usize> = (0..queues.len()).filter(|&at| queues[at].readable).collect();
+            let readable: Vec<usize> = (0..queues.len())
+                .filter(|&at| queues[at].readable)
+                .collect();
             for at in share(readable.len(), index, members.len()) {
                 let partition = readable[at] as u32;
                 wanted.push(Partition { topic, partition });
             }
         }
         let owned = self.owned();
-        let lost: Vec<Partition> = owned.into_iter().filter(|place| !wanted.contains(place)).collect();
+        let lost: Vec<Partition> = owned
+            .into_iter()
+            .filter(|place| !wanted.contains(place))
+            .collect();
         if !lost.is_empty() {
             let positions = events.revoked(&lost);
             self.commit(&positions, peers);
@@ -285,7 +290,11 @@ impl Group {
 
     /// Asks where to begin.
     fn begin(&mut self, peers: &mut Peers) {
-        for (place, mine) in self.mine.iter_mut().filter(|(_, mine)| mine.state == State::New) {
+        for (place, mine) in self
+            .mine
+            .iter_mut()
+            .filter(|(_, mine)| mine.state == State::New)
+        {
             let request = Request {
                 code: ask::QUERY_CONSUMER_OFFSET,
                 fields: &[
@@ -297,7 +306,13 @@ impl Group {
                 body: &[],
                 one_way: false,
             };
-            if send(&mut self.lines, peers, mine.peer, Purpose::Begin(*place), &request) {
+            if send(
+                &mut self.lines,
+                peers,
+                mine.peer,
+                Purpose::Begin(*place),
+                &request,
+            ) {
                 mine.state = State::Asking;
             }
         }
@@ -309,7 +324,11 @@ impl Group {
             return;
         }
         let mut known = Vec::new();
-        for (place, mine) in self.mine.iter_mut().filter(|(_, mine)| mine.state == State::Known) {
+        for (place, mine) in self
+            .mine
+            .iter_mut()
+            .filter(|(_, mine)| mine.state == State::Known)
+        {
             mine.state = State::Idle;
             known.push(*place);
         }
@@ -324,7 +343,9 @@ impl Group {
         let mut silent = None;
         for (place, mine) in &mut self.mine {
             match mine.state {
-                State::Pulling(since) if now >= since + HOLD + ANSWER_WITHIN => silent = Some(mine.peer),
+                State::Pulling(since) if now >= since + HOLD + ANSWER_WITHIN => {
+                    silent = Some(mine.peer)
+                }
                 State::Resting(until) if now >= until => mine.state = State::Idle,
                 _ => {}
             }
@@ -332,8 +353,17 @@ impl Group {
                 let topic = &self.topics[place.topic as usize];
                 let next = mine.next.to_string();
                 let request = pull_request(&self.name, topic, &mine.id, &next);
-                let request = Request { fields: &request, ..PULL };
-                if send(&mut self.lines, peers, mine.peer, Purpose::Pull(*place), &request) {
+                let request = Request {
+                    fields: &request,
+                    ..PULL
+                };
+                if send(
+                    &mut self.lines,
+                    peers,
+                    mine.peer,
+                    Purpose::Pull(*place),
+                    &request,
+                ) {
                     mine.state = State::Pulling(now);
                 }
             }
@@ -347,7 +377,10 @@ impl Group {
     pub fn commit(&mut self, positions: &[(Partition, u64)], peers: &mut Peers) {
         for (place, position) in positions {
             let topic = place.topic as usize;
-            let Some(queue) = self.queues.get(topic).and_then(|q| q.get(place.partition as usize))
+            let Some(queue) = self
+                .queues
+                .get(topic)
+                .and_then(|q| q.get(place.partition as usize))
             else {
                 continue;
             };
@@ -362,7 +395,13 @@ impl Group {
                 body: &[],
                 one_way: false,
             };
-            send(&mut self.lines, peers, queue.broker, Purpose::Commit, &request);
+            send(
+                &mut self.lines,
+                peers,
+                queue.broker,
+                Purpose::Commit,
+                &request,
+            );
         }
     }
 
@@ -406,7 +445,11 @@ impl Group {
                 }
             }
             Purpose::Beat => {
-                complaints.add(format!("RocketMQ does not let {} in: {}", self.name, frame.remark()));
+                complaints.add(format!(
+                    "RocketMQ does not let {} in: {}",
+                    self.name,
+                    frame.remark()
+                ));
                 self.beat_at = self.beat_at.min(now + ASK_AGAIN);
             }
             Purpose::Members if good => self.listed = Some(members(frame)),
@@ -417,7 +460,11 @@ impl Group {
                 return self.pulled(place, frame, now, writer, complaints, events);
             }
             Purpose::Commit if !good => {
-                complaints.add(format!("cannot commit for {}: {}", self.name, frame.remark()));
+                complaints.add(format!(
+                    "cannot commit for {}: {}",
+                    self.name,
+                    frame.remark()
+                ));
             }
             Purpose::Commit | Purpose::Leave => {}
         }
@@ -425,7 +472,11 @@ impl Group {
     }
 
     fn begins(&mut self, place: Partition, frame: &Frame<'_>, complaints: &mut Complaints) {
-        let Some(mine) = self.mine.get_mut(&place).filter(|mine| mine.state == State::Asking) else {
+        let Some(mine) = self
+            .mine
+            .get_mut(&place)
+            .filter(|mine| mine.state == State::Asking)
+        else {
             return;
         };
         let next = match frame.code {
@@ -498,8 +549,13 @@ impl Group {
         // The next ones are on their way while these are handed out.
         let next = mine.next.to_string();
         let request = pull_request(&self.name, topic, &mine.id, &next);
-        let number = writer.send(&Request { fields: &request, ..PULL });
-        self.lines[mine.peer].asked.insert(number, Purpose::Pull(place));
+        let number = writer.send(&Request {
+            fields: &request,
+            ..PULL
+        });
+        self.lines[mine.peer]
+            .asked
+            .insert(number, Purpose::Pull(place));
         mine.state = State::Pulling(now);
         // An error comes up when the connection is read.
         let _ = writer.flush();
@@ -545,7 +601,9 @@ impl Group {
         let kept = kept.filter_map(|(place, mine)| Some((*place, mine.kept.take()?)));
         let kept: Vec<(Partition, (u64, Vec<u8>))> = kept.collect();
         let handed_out = kept.into_iter();
-        handed_out.map(|(place, (from, bytes))| self.hand_out(place, from, &bytes, events)).sum()
+        handed_out
+            .map(|(place, (from, bytes))| self.hand_out(place, from, &bytes, events))
+            .sum()
     }
 }
 
@@ -601,7 +659,9 @@ fn pull_request<'a>(
 fn members(frame: &Frame<'_>) -> Vec<String> {
     let content = content(frame);
     let list = content["consumerIdList"].as_array().into_iter().flatten();
-    let mut members: Vec<String> = list.filter_map(|id| Some(id.as_str()?.to_owned())).collect();
+    let mut members: Vec<String> = list
+        .filter_map(|id| Some(id.as_str()?.to_owned()))
+        .collect();
     members.sort_unstable();
     members.dedup();
     members
@@ -623,16 +683,25 @@ mod tests {
     fn all_queues_are_shared_out_evenly_and_each_once() {
         for queues in 0..20 {
             for members in 1..10 {
-                let shares: Vec<_> = (0..members).map(|index| share(queues, index, members)).collect();
+                let shares: Vec<_> = (0..members)
+                    .map(|index| share(queues, index, members))
+                    .collect();
                 let all: Vec<usize> = shares.iter().cloned().flatten().collect();
-                assert_eq!(all, (0..queues).collect::<Vec<_>>(), "{queues} among {members}");
+                assert_eq!(
+                    all,
+                    (0..queues).collect::<Vec<_>>(),
+                    "{queues} among {members}"
+                );
                 let lengths = shares.iter().map(ExactSizeIterator::len);
                 let (least, most) = (lengths.clone().min().unwrap(), lengths.max().unwrap());
                 assert!(most - least <= 1, "{queues} among {members}");
             }
         }
         // From the Java client's own reckoning.
-        assert_eq!((share(8, 0, 3), share(8, 1, 3), share(8, 2, 3)), (0..3, 3..6, 6..8));
+        assert_eq!(
+            (share(8, 0, 3), share(8, 1, 3), share(8, 2, 3)),
+            (0..3, 3..6, 6..8)
+        );
         assert_eq!(share(2, 2, 3), 2..2);
     }
 }

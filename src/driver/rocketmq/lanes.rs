@@ -135,9 +135,8 @@ impl Lanes {
         let of_lane = &mut self.all[lane];
         let more = length_in_batch(message.body, message.properties);
         let alone = message.compressed;
-        let fits = |batch: &Batch| {
-            !alone && !batch.compressed && batch.body.len() + more <= self.most
-        };
+        let fits =
+            |batch: &Batch| !alone && !batch.compressed && batch.body.len() + more <= self.most;
         if !of_lane.batches.back().is_some_and(fits) {
             let due = now + self.delay;
             self.due = self.due.min(due);
@@ -180,16 +179,25 @@ impl Lanes {
 
     /// Notes when the first batch goes that waits for nothing but its time.
     pub fn set_due(&mut self, now: Instant) {
-        let dues = self.all.iter().filter(|lane| !(self.ordered && lane.busy > 0));
+        let dues = self
+            .all
+            .iter()
+            .filter(|lane| !(self.ordered && lane.busy > 0));
         let dues = dues.filter_map(|lane| Some(lane.batches.front()?.due));
         // What is due and stays has no connection: it is looked at again.
         let soon = now + Duration::from_millis(10);
-        self.due = dues.map(|due| if due <= now { soon } else { due }).min().unwrap_or(Instant::NEVER);
+        self.due = dues
+            .map(|due| if due <= now { soon } else { due })
+            .min()
+            .unwrap_or(Instant::NEVER);
     }
 
     /// All that was collected and never sent.
     pub fn give_up(&mut self) -> Vec<Batch> {
         self.due = Instant::NEVER;
-        self.all.iter_mut().flat_map(|lane| lane.batches.drain(..)).collect()
+        self.all
+            .iter_mut()
+            .flat_map(|lane| lane.batches.drain(..))
+            .collect()
     }
 }

@@ -94,7 +94,11 @@ fn one(bytes: &mut Bytes<'_>, from: u64, hand_out: &mut dyn FnMut(&Stored<'_>)) 
     // How often it was given back, and to which transaction it belongs.
     rest.take(12)?;
     let body = rest.text()?;
-    let topic = if magic == LONG_TOPIC { rest.u16()? } else { rest.u8()?.into() };
+    let topic = if magic == LONG_TOPIC {
+        rest.u16()?
+    } else {
+        rest.u8()?.into()
+    };
     rest.take(topic.into())?;
     let length = rest.u16()?;
     let properties = rest.take(length.into())?;
@@ -104,7 +108,11 @@ fn one(bytes: &mut Bytes<'_>, from: u64, hand_out: &mut dyn FnMut(&Stored<'_>)) 
         while !inner.0.is_empty() {
             let (body, properties) = inner_one(&mut inner)?;
             if offset >= from {
-                hand_out(&Stored { offset, body, properties });
+                hand_out(&Stored {
+                    offset,
+                    body,
+                    properties,
+                });
             }
             offset += 1;
         }
@@ -114,13 +122,22 @@ fn one(bytes: &mut Bytes<'_>, from: u64, hand_out: &mut dyn FnMut(&Stored<'_>)) 
     let by_zlib = matches!(flags & COMPRESSED_BY, 0 | BY_ZLIB);
     // What another library has compressed otherwise, no message of a run is.
     let compressed = flags & COMPRESSED != 0 && by_zlib;
-    let body = if compressed && ZlibDecoder::new(body).take(LARGEST).read_to_end(&mut whole).is_ok() {
+    let body = if compressed
+        && ZlibDecoder::new(body)
+            .take(LARGEST)
+            .read_to_end(&mut whole)
+            .is_ok()
+    {
         &whole
     } else {
         body
     };
     if offset >= from {
-        hand_out(&Stored { offset, body, properties });
+        hand_out(&Stored {
+            offset,
+            body,
+            properties,
+        });
     }
     Some(())
 }
@@ -205,7 +222,10 @@ mod tests {
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(&flags.to_be_bytes());
         let host = |at: u32| if flags & at == 0 { 8 } else { 20 };
-        bytes.extend(std::iter::repeat_n(9, 16 + host(BORN_AT_IPV6) + host(STORED_AT_IPV6)));
+        bytes.extend(std::iter::repeat_n(
+            9,
+            16 + host(BORN_AT_IPV6) + host(STORED_AT_IPV6),
+        ));
         bytes.extend_from_slice(&[0; 12]);
         bytes.extend_from_slice(&(body.len() as u32).to_be_bytes());
         bytes.extend_from_slice(body);
@@ -235,7 +255,13 @@ mod tests {
     fn messages_of_all_shapes_are_read() {
         let topics = ["t".to_owned(), "t".repeat(200)];
         let mut bytes = stored(3, 0, b"plain", "a\u{1}b\u{2}omb\u{1}x=\u{2}", &topics[0]);
-        bytes.extend(stored(4, BORN_AT_IPV6 | STORED_AT_IPV6, b"", "", &topics[1]));
+        bytes.extend(stored(
+            4,
+            BORN_AT_IPV6 | STORED_AT_IPV6,
+            b"",
+            "",
+            &topics[1],
+        ));
         let compressed = compress(&[7; 10_000]).unwrap();
         assert!(compressed.len() < 1_000);
         let by_zlib = COMPRESSED | BY_ZLIB;
@@ -252,7 +278,10 @@ mod tests {
             // Cut off anywhere it is an error, or ends with a whole message.
             let cut = each_from(Bytes(&bytes[..end]), 0, |_| {});
             let whole = [5, 119, 119 + 345].contains(&end);
-            assert!(cut.is_err() || whole || read(&bytes[..end], 0).len() < 3, "{end}");
+            assert!(
+                cut.is_err() || whole || read(&bytes[..end], 0).len() < 3,
+                "{end}"
+            );
         }
     }
 
@@ -264,14 +293,20 @@ mod tests {
             put_property(&mut properties, "omb", &number.to_string());
             let before = batch.len();
             put_into_batch(&mut batch, &[number; 5], &properties);
-            assert_eq!(batch.len() - before, length_in_batch(&[number; 5], &properties));
+            assert_eq!(
+                batch.len() - before,
+                length_in_batch(&[number; 5], &properties)
+            );
         }
         let bytes = stored(10, BATCH, &batch, "", "t");
         let offsets: Vec<u64> = read(&bytes, 0).iter().map(|one| one.0).collect();
         assert_eq!(offsets, [10, 11, 12]);
         let last = read(&bytes, 12);
         assert_eq!(last, [(12, vec![2; 5], Some(b"2".to_vec()))]);
-        assert_eq!(only_one(&batch[..batch.len() / 3]), (&[0; 5][..], "omb\u{1}0\u{2}"));
+        assert_eq!(
+            only_one(&batch[..batch.len() / 3]),
+            (&[0; 5][..], "omb\u{1}0\u{2}")
+        );
     }
 
     #[test]

@@ -93,7 +93,11 @@ pub fn check(config: &RocketMqConfig) -> Result<Checked, Vec<Problem>> {
     if config.batch_queues && config.batching.is_none() && !config.ordered {
         notes.push("batchCQ has no effect without autoBatch: there are no batches".to_owned());
     }
-    let servers: Vec<String> = config.name_servers.iter().map(|uri| uri.host_port().to_owned()).collect();
+    let servers: Vec<String> = config
+        .name_servers
+        .iter()
+        .map(|uri| uri.host_port().to_owned())
+        .collect();
     let batching = config.batching;
     let producer = json!({
         "namesrvAddr": servers.join(";"),
@@ -124,11 +128,21 @@ pub fn check(config: &RocketMqConfig) -> Result<Checked, Vec<Problem>> {
     let mut all_differing = vec![
         differing("producer", "retryTimesWhenSendAsyncFailed", "0", "2"),
         differing("producer", "sendMsgTimeout", "30000", "3000"),
-        differing("consumer", "consumeFromWhere", "CONSUME_FROM_FIRST_OFFSET", "CONSUME_FROM_LAST_OFFSET"),
+        differing(
+            "consumer",
+            "consumeFromWhere",
+            "CONSUME_FROM_FIRST_OFFSET",
+            "CONSUME_FROM_LAST_OFFSET",
+        ),
         differing("consumer", "pullBatchSize", "1024", "32"),
     ];
     if config.compress_over.is_none() {
-        all_differing.push(differing("producer", "compressMsgBodyOverHowmuch", "never", "4096"));
+        all_differing.push(differing(
+            "producer",
+            "compressMsgBodyOverHowmuch",
+            "never",
+            "4096",
+        ));
     }
     const ADVICE: &str = "set maxMessageSize to {}, which the brokers have to allow, too";
     Ok(Checked {
@@ -139,13 +153,19 @@ pub fn check(config: &RocketMqConfig) -> Result<Checked, Vec<Problem>> {
         notes,
         compressed: config.compress_over.is_some(),
         largest_message: Some((config.largest_message, ADVICE)),
-        unnameable: Some(('.', "names of RocketMQ's topics have letters, digits, - and _")),
+        unnameable: Some((
+            '.',
+            "names of RocketMQ's topics have letters, digits, - and _",
+        )),
         replication: 1,
         queues: [config.in_flight_bytes as u64, PULLED],
         library: "omb's own client of the remoting protocol".to_owned(),
-        configuration: [("producer".to_owned(), producer), ("consumer".to_owned(), consumer)]
-            .into_iter()
-            .collect(),
+        configuration: [
+            ("producer".to_owned(), producer),
+            ("consumer".to_owned(), consumer),
+        ]
+        .into_iter()
+        .collect(),
         differing: all_differing,
         ..Checked::default()
     })
@@ -166,8 +186,14 @@ impl Beat {
 }
 
 /// Of a producer of this group, or a consumer of this group and these topics.
-fn heart_beat(client_id: &str, produces: Option<&str>, consumes: Option<(&str, &[String])>) -> Beat {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+fn heart_beat(
+    client_id: &str,
+    produces: Option<&str>,
+    consumes: Option<(&str, &[String])>,
+) -> Beat {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let subscription = |topic: &String| {
         json!({
             "topic": topic,

@@ -174,7 +174,8 @@ impl RocketMqProducer {
                     let config = &self.cluster.config;
                     let lanes = |queues: &Vec<_>| Lanes::new(queues, config);
                     self.lanes = self.peers.topics.iter().map(lanes).collect();
-                    self.under_way.resize_with(self.peers.count(), UnderWay::default);
+                    self.under_way
+                        .resize_with(self.peers.count(), UnderWay::default);
                 }
                 Event::Opened(_) => self.beat_at = now,
             }
@@ -212,7 +213,8 @@ impl RocketMqProducer {
         match flight.stamps {
             Stamps::One(stamp) => self.unanswered.push_back((stamp, why)),
             Stamps::Several(stamps) => {
-                self.unanswered.extend(stamps.into_iter().map(|stamp| (stamp, why)));
+                self.unanswered
+                    .extend(stamps.into_iter().map(|stamp| (stamp, why)));
             }
         }
     }
@@ -243,10 +245,22 @@ impl RocketMqProducer {
     }
 
     fn send_batch(&mut self, topic: usize, lane: usize, batch: Batch, now: Instant) {
-        let Batch { stamps, body, bytes, compressed, .. } = batch;
+        let Batch {
+            stamps,
+            body,
+            bytes,
+            compressed,
+            ..
+        } = batch;
         if let [stamp] = stamps[..] {
             let (body, properties) = message::only_one(&body);
-            let ready = Ready { stamp, bytes, body, properties, compressed };
+            let ready = Ready {
+                stamp,
+                bytes,
+                body,
+                properties,
+                compressed,
+            };
             return self.request(topic, lane, &ready, Stamps::One(stamp), now);
         }
         let mut properties = mem::take(&mut self.properties);
@@ -281,7 +295,11 @@ impl RocketMqProducer {
         let _ = write!(self.born, "{}", milliseconds());
         let several = matches!(stamps, Stamps::Several(_));
         let number = connection.writer.send(&Request {
-            code: if several { ask::SEND_BATCH_MESSAGE } else { ask::SEND_MESSAGE_V2 },
+            code: if several {
+                ask::SEND_BATCH_MESSAGE
+            } else {
+                ask::SEND_MESSAGE_V2
+            },
             fields: &fields(&self.names[topic], &of_lane.id, ready, &self.born, several),
             body: ready.body,
             one_way: false,
@@ -358,7 +376,10 @@ impl RocketMqProducer {
             return Ok(false);
         };
         let Some(frame) = connection.reader.next()? else {
-            return connection.reader.receive().map_err(|error| error.to_string());
+            return connection
+                .reader
+                .receive()
+                .map_err(|error| error.to_string());
         };
         if !frame.is_answer {
             return Ok(true);
@@ -395,7 +416,10 @@ fn outcome<'a>(
     // All messages of a request share its answer.
     if text.is_empty() {
         *text = match frame.code {
-            code::MESSAGE_ILLEGAL => format!("the message is too large, or not as it has to be: {}", frame.remark()),
+            code::MESSAGE_ILLEGAL => format!(
+                "the message is too large, or not as it has to be: {}",
+                frame.remark()
+            ),
             code::FLUSH_DISK_TIMEOUT => "stored, but not on disk in time".to_owned(),
             code::FLUSH_SLAVE_TIMEOUT => "stored, but not at the slave in time".to_owned(),
             code::SLAVE_NOT_AVAILABLE => "stored, but there is no slave".to_owned(),
@@ -438,7 +462,14 @@ fn fields<'a>(
         ("c", topic),
         ("d", "1"),
         ("e", queue),
-        ("f", if ready.compressed { message::COMPRESSED_BY_ZLIB } else { "0" }),
+        (
+            "f",
+            if ready.compressed {
+                message::COMPRESSED_BY_ZLIB
+            } else {
+                "0"
+            },
+        ),
         ("g", born),
         ("h", "0"),
         ("i", ready.properties),
@@ -525,7 +556,8 @@ impl Producer for RocketMqProducer {
             for batch in self.lanes[topic].give_up() {
                 self.bytes -= batch.bytes;
                 let stamps = batch.stamps.into_iter();
-                self.unanswered.extend(stamps.map(|stamp| (stamp, Unanswered::NeverSent)));
+                self.unanswered
+                    .extend(stamps.map(|stamp| (stamp, Unanswered::NeverSent)));
             }
         }
         for peer in 0..self.under_way.len() {

@@ -122,7 +122,11 @@ pub fn two_members_share_a_group<D: Driver>(driver: &D) {
 
 /// What was read and committed does not come again.
 fn assert_none_below(seen: &Seen, first: u64) {
-    let again: BTreeMap<_, _> = seen.messages.iter().filter(|(number, _)| **number < first).collect();
+    let again: BTreeMap<_, _> = seen
+        .messages
+        .iter()
+        .filter(|(number, _)| **number < first)
+        .collect();
     assert!(again.is_empty(), "{again:?}");
 }
 
