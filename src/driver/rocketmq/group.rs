@@ -344,7 +344,7 @@ impl Group {
         for (place, mine) in &mut self.mine {
             match mine.state {
                 State::Pulling(since) if now >= since + HOLD + ANSWER_WITHIN => {
-                    silent = Some(mine.peer)
+                    silent = Some(mine.peer);
                 }
                 State::Resting(until) if now >= until => mine.state = State::Idle,
                 _ => {}

@@ -127,7 +127,8 @@ impl Lanes {
 
     /// Whether a message for this queue may set out by itself.
     pub fn is_direct(&self, lane: usize) -> bool {
-        !self.stays && !(self.ordered && self.all[lane].busy > 0)
+        let waits = self.ordered && self.all[lane].busy > 0;
+        !self.stays && !waits
     }
 
     /// Takes a message that will be sent to this queue.
