@@ -100,10 +100,19 @@ pub fn two_members_share_a_group<D: Driver>(driver: &D) {
         first.poll(TURN);
         second.poll(TURN);
     }
-    produce(&site, begun..begun + 1_000, 100);
+    let share = |seen: &Seen| seen.messages.keys().any(|number| *number >= begun);
+    let mut sent = begun;
+    // A sender may stay at a partition for a while, so that a batch comes about.
+    while sent < begun + 1_000 || !share(&first.seen) || !share(&second.seen) {
+        assert!(Instant::now() < deadline, "one of them gets no share");
+        produce(&site, sent..sent + 100, 100);
+        sent += 100;
+        first.poll(TURN);
+        second.poll(TURN);
+    }
     let mut times: BTreeMap<u64, usize> = BTreeMap::new();
-    while times.len() as u64 != begun + 1_000 {
-        assert!(Instant::now() < deadline, "{} of 1,000 came", times.len());
+    while times.len() as u64 != sent {
+        assert!(Instant::now() < deadline, "{} of {sent} came", times.len());
         first.poll(TURN);
         second.poll(TURN);
         times.clear();
@@ -113,11 +122,8 @@ pub fn two_members_share_a_group<D: Driver>(driver: &D) {
     }
     let twice = times.range(begun..).find(|(_, times)| **times != 1);
     assert_eq!(twice, None);
-    for seen in [first.close(), second.close()] {
-        let share = seen.messages.keys().filter(|number| **number >= begun);
-        let share = share.count();
-        assert!((1..1_000).contains(&share), "{share} of 1,000");
-    }
+    first.close();
+    second.close();
 }
 
 /// What was read and committed does not come again.
