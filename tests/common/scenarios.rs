@@ -168,7 +168,12 @@ pub fn every_subscription_gets_every_small_message(broker: &Broker) {
     run.finish_with(0);
     let result = run.result();
     assert_all_received(&result, 3);
-    assert_eq!(count(&result["omb"]["received"]), 12_000);
+    // 2,000 a second for 3 s, of which a busy host may have left some until it was too late.
+    let of = |books: &Value, name: &str| count(&books[name]);
+    let ledger = &result["omb"]["ledger"];
+    assert_eq!(of(ledger, "sent") + of(ledger, "unsent"), 6_000, "{ledger}");
+    let measured = &result["omb"];
+    assert_eq!(of(measured, "received"), of(measured, "sent") * 3);
     assert!(
         result["omb"]["notes"].to_string().contains("record header"),
         "{}",
