@@ -225,7 +225,7 @@ pub const DRIVER_ROCKETMQ: &[Key] = &[
         "backpressureConcurrency",
         false,
         Kind::Whole(10, Some(10_000_000)),
-        "Messages a producer sends ahead of their answers. Default: 10,000, and 64 MiB at most.",
+        "Messages a producer sends ahead of their answers. Default: 1,024, and 64 MiB at most.",
     ),
     (
         "accessKey",
