@@ -26,6 +26,10 @@ const LIST_EVERY: Duration = Duration::from_secs(5);
 /// among them.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
+/// After an outage all members come back, one after the other: until then a list of them is no reason to take over
+/// anybody's queues. Somewhat longer than the longest pause between two attempts to connect.
+const GATHER: Duration = Duration::from_secs(3);
+
 /// A broker holds a pull for so long where there is nothing to read.
 const HOLD: Duration = Duration::from_secs(15);
 
@@ -106,6 +110,8 @@ pub struct Group {
     stopped: bool,
     beat_at: Instant,
     list_at: Instant,
+    /// Members are not listed before then.
+    gathered: Instant,
     refused: Option<String>,
     /// Who is in the group, where that was listed and is to be reckoned with.
     listed: Option<Vec<String>>,
@@ -127,6 +133,7 @@ impl Group {
             stopped: false,
             beat_at: Instant::NEVER,
             list_at: Instant::NEVER,
+            gathered: Instant::default(),
             refused: None,
             listed: None,
         }
@@ -145,6 +152,9 @@ impl Group {
             ..Line::default()
         };
         self.beat_at = now;
+        if self.told {
+            self.gathered = now + GATHER;
+        }
     }
 
     /// A connection is gone. What was read is known, and reading goes on from there on the next one.
@@ -205,7 +215,7 @@ impl Group {
             _ => None,
         });
         let first = resting.min().unwrap_or(Instant::NEVER);
-        first.min(self.beat_at).min(self.list_at)
+        first.min(self.beat_at).min(self.list_at.max(self.gathered))
     }
 
     /// Does what is due.
@@ -220,7 +230,7 @@ impl Group {
                 send(&mut self.lines, peers, peer, Purpose::Beat, &request);
             }
         }
-        if now >= self.list_at {
+        if now >= self.list_at && now >= self.gathered {
             self.list_at = now + LIST_EVERY;
             let joined = self.lines.iter().position(|line| line.open && line.joined);
             if let Some(peer) = joined {
