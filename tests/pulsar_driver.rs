@@ -12,11 +12,13 @@ mod common;
 use std::time::Duration;
 
 use common::PATIENCE;
-use common::driver_suite::site::{Outcomes, Site, Told, patience, produce, send, settle, within};
+use common::driver_suite::site::{
+    Outcomes, Site, Told, patience, produce, send, settle, system_at, within,
+};
 use common::driver_suite::{driver_suite, produce as sending};
 use common::pulsar::{address, variable};
 use omb::clock::Instant;
-use omb::config::{Overrides, System, load_driver};
+use omb::config::System;
 use omb::driver::pulsar::PulsarDriver;
 use omb::driver::{Admin, Driver, Leftovers, NewTopic};
 
@@ -26,16 +28,10 @@ const NAMESPACE: (&str, &str) = ("client.namespacePrefix", "public/omb-suite");
 /// A driver with these settings for the Pulsar at an address.
 fn at(address: &str, settings: &[(&str, &str)]) -> PulsarDriver {
     let http = variable("OMB_PULSAR_HTTP");
-    let usual = [NAMESPACE, ("client.httpUrl", http.as_str())];
-    let setting = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
-    let overrides = Overrides {
-        bootstrap: Some(address.to_owned()),
-        extra: usual.iter().chain(settings).map(setting).collect(),
-        ..Overrides::default()
-    };
-    let driver = load_driver(None, &overrides).unwrap();
-    let System::Pulsar(config) = driver.system else {
-        panic!("{driver:?}");
+    let mut all = vec![NAMESPACE, ("client.httpUrl", http.as_str())];
+    all.extend(settings);
+    let System::Pulsar(config) = system_at(address, &all) else {
+        panic!("not a Pulsar: {address}");
     };
     PulsarDriver::from_config(&config).unwrap()
 }

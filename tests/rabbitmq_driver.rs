@@ -11,26 +11,21 @@ mod common;
 
 use std::time::Duration;
 
-use common::driver_suite::site::{Outcomes, Site, Told, patience, produce, send, settle, within};
+use common::driver_suite::site::{
+    Outcomes, Site, Told, patience, produce, send, settle, system_at, within,
+};
 use common::driver_suite::{driver_suite, produce as sending};
 use common::rabbitmq::{address, variable};
 use common::{PATIENCE, wait_for};
 use omb::clock::Instant;
-use omb::config::{Overrides, System, load_driver};
+use omb::config::System;
 use omb::driver::rabbitmq::RabbitMqDriver;
 use omb::driver::{Admin, Consumer, Driver};
 
 /// A driver with these settings for the RabbitMQ at an address.
 fn at(address: &str, settings: &[(&str, &str)]) -> RabbitMqDriver {
-    let setting = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
-    let overrides = Overrides {
-        bootstrap: Some(address.to_owned()),
-        extra: settings.iter().map(setting).collect(),
-        ..Overrides::default()
-    };
-    let driver = load_driver(None, &overrides).unwrap();
-    let System::RabbitMq(config) = driver.system else {
-        panic!("{driver:?}");
+    let System::RabbitMq(config) = system_at(address, settings) else {
+        panic!("not a RabbitMQ: {address}");
     };
     RabbitMqDriver::from_config(&config).unwrap()
 }

@@ -12,26 +12,21 @@ mod common;
 use std::time::Duration;
 
 use common::PATIENCE;
-use common::driver_suite::site::{Outcomes, Site, Told, patience, produce, send, settle, within};
+use common::driver_suite::site::{
+    Outcomes, Site, Told, patience, produce, send, settle, system_at, within,
+};
 use common::driver_suite::{driver_suite, produce as sending};
 use common::own_server::OwnServer;
 use common::rocketmq::{address, variable};
 use omb::clock::Instant;
-use omb::config::{Overrides, System, load_driver};
+use omb::config::System;
 use omb::driver::rocketmq::RocketMqDriver;
 use omb::driver::{Admin, Driver, NewTopic};
 
 /// A driver with these settings for the RocketMQ at an address.
 fn at(address: &str, settings: &[(&str, &str)]) -> RocketMqDriver {
-    let setting = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
-    let overrides = Overrides {
-        bootstrap: Some(address.to_owned()),
-        extra: settings.iter().map(setting).collect(),
-        ..Overrides::default()
-    };
-    let driver = load_driver(None, &overrides).unwrap();
-    let System::RocketMq(config) = driver.system else {
-        panic!("{driver:?}");
+    let System::RocketMq(config) = system_at(address, settings) else {
+        panic!("not a RocketMQ: {address}");
     };
     RocketMqDriver::from_config(&config).unwrap()
 }

@@ -5,9 +5,7 @@ use std::path::Path;
 use crate::config::fields::{Fields, describe, flag, text, whole};
 use crate::config::load::Overrides;
 use crate::config::tree::{Entry, Line};
-use crate::config::{
-    Driver, KafkaConfig, Origin, Problem, Property, System, environment, properties,
-};
+use crate::config::{Driver, KafkaConfig, Origin, Problem, Property, System, properties};
 
 /// Keys of the file.
 pub const KEYS: &[&str] = &[
@@ -35,8 +33,20 @@ const CONSUMER: &[(&str, &str)] = &[
 /// What names the first brokers, in librdkafka's two spellings.
 const SERVERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 
-/// The Kafka of `-b`, or the embedded broker.
-pub(super) fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Driver {
+/// What a driver file says, or without one `-b`: without both it is the embedded broker.
+pub(super) fn read(
+    entries: Vec<Entry>,
+    file: Option<&Path>,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> Driver {
+    match file {
+        Some(file) => from_file(entries, file, overrides, problems),
+        None => without_file(overrides, problems),
+    }
+}
+
+fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Driver {
     let external =
         overrides.bootstrap.is_some() || overrides.extra.iter().any(|(key, _)| is_servers(key));
     let built_in = |settings: &[(&str, &str)]| {
@@ -66,15 +76,12 @@ pub(super) fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -
     }
 }
 
-/// What a driver file for Kafka says.
-pub(super) fn from_file(
-    mut entries: Vec<Entry>,
+fn from_file(
+    entries: Vec<Entry>,
     file: &Path,
     overrides: &Overrides,
     problems: &mut Vec<Problem>,
 ) -> Driver {
-    // Blocks have their variables replaced line by line, each in its place.
-    environment::resolve(&mut entries, &|key| key.ends_with("Config"), problems);
     let mut noted = Vec::new();
     let mut fields = Fields::new(entries, KEYS, file, problems);
     let name = fields.or("name", "Kafka".to_owned(), text);

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::fields::text;
 use super::load::Overrides;
 use super::tree::{self, Entry};
-use super::{Driver, Origin, Problem};
+use super::{Driver, Origin, Problem, environment};
 
 pub(super) const KAFKA: &str = "io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver";
 pub(super) const PULSAR: &str = "io.openmessaging.benchmark.driver.pulsar.PulsarBenchmarkDriver";
@@ -43,10 +43,12 @@ struct Known {
     built_in: bool,
     /// Keys of `-X` by which brokers are reached, by the beginnings of their names.
     reach: &'static [&'static str],
-    /// Whether `-b` speaks of it.
-    is_address: fn(&str) -> bool,
-    without_file: fn(&Overrides, &mut Vec<Problem>) -> Driver,
-    from_file: fn(Vec<Entry>, &Path, &Overrides, &mut Vec<Problem>) -> Driver,
+    /// How addresses of `-b` begin that are of it.
+    schemes: &'static [&'static str],
+    /// Keys of its file whose variables of the environment it sees to itself.
+    kept: fn(&str) -> bool,
+    /// What a driver file says, or without one `-b` and `-X`.
+    read: fn(Vec<Entry>, Option<&Path>, &Overrides, &mut Vec<Problem>) -> Driver,
 }
 
 /// All of them. The first one is what an address without a scheme is of.
@@ -65,9 +67,10 @@ const SYSTEMS: [Known; 4] = [
             "enable.ssl.",
             "broker.address.",
         ],
-        is_address: |_| false,
-        without_file: kafka::without_file,
-        from_file: kafka::from_file,
+        schemes: &[],
+        // Blocks have their variables replaced line by line, each in its place.
+        kept: |key| key.ends_with("Config"),
+        read: kafka::read,
     },
     Known {
         name: "RabbitMQ",
@@ -75,9 +78,9 @@ const SYSTEMS: [Known; 4] = [
         feature: "rabbitmq",
         built_in: cfg!(feature = "rabbitmq"),
         reach: &["amqpUris", "managementUri", "caFile"],
-        is_address: rabbitmq::is_address,
-        without_file: rabbitmq::without_file,
-        from_file: rabbitmq::from_file,
+        schemes: rabbitmq::SCHEMES,
+        kept: |_| false,
+        read: rabbitmq::read,
     },
     Known {
         name: "Pulsar",
@@ -90,9 +93,9 @@ const SYSTEMS: [Known; 4] = [
             "client.namespacePrefix",
             "client.tls",
         ],
-        is_address: pulsar::is_address,
-        without_file: pulsar::without_file,
-        from_file: pulsar::from_file,
+        schemes: pulsar::SCHEMES,
+        kept: |_| false,
+        read: pulsar::read,
     },
     Known {
         name: "RocketMQ",
@@ -100,9 +103,9 @@ const SYSTEMS: [Known; 4] = [
         feature: "rocketmq",
         built_in: cfg!(feature = "rocketmq"),
         reach: &["namesrvAddr", "clusterName", "accessKey", "secretKey"],
-        is_address: rocketmq::is_address,
-        without_file: rocketmq::without_file,
-        from_file: rocketmq::from_file,
+        schemes: rocketmq::SCHEMES,
+        kept: |_| false,
+        read: rocketmq::read,
     },
 ];
 
@@ -134,14 +137,15 @@ pub(super) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Driver,
 
 fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Driver> {
     let address = overrides.bootstrap.as_deref().unwrap_or_default();
-    let named = SYSTEMS.iter().find(|known| (known.is_address)(address));
+    let scheme = address.split_once("://").map_or("", |(scheme, _)| scheme);
+    let named = SYSTEMS.iter().find(|known| known.schemes.contains(&scheme));
     let system = named.unwrap_or(&SYSTEMS[0]);
     built_in(system, &Origin::CommandLine("-b".to_owned()), problems)?;
-    Some((system.without_file)(overrides, problems))
+    Some((system.read)(Vec::new(), None, overrides, problems))
 }
 
 fn from_file(file: &Path, overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Driver> {
-    let entries = match tree::read(file) {
+    let mut entries = match tree::read(file) {
         Ok(entries) => entries,
         Err(problem) => {
             problems.push(problem);
@@ -149,7 +153,8 @@ fn from_file(file: &Path, overrides: &Overrides, problems: &mut Vec<Problem>) ->
         }
     };
     let system = class(&entries, file, problems)?;
-    Some((system.from_file)(entries, file, overrides, problems))
+    environment::resolve(&mut entries, &system.kept, problems);
+    Some((system.read)(entries, Some(file), overrides, problems))
 }
 
 /// Which system a file is for. Of one that isn't driven nothing else is looked at.

@@ -9,8 +9,7 @@ use crate::config::load::Overrides;
 use crate::config::tree::Entry;
 use crate::config::uri::Uri;
 use crate::config::{
-    Batching, Driver, Origin, Persistence, Problem, PulsarConfig, Subscription, System,
-    environment, nearest,
+    Batching, Driver, Origin, Persistence, Problem, PulsarConfig, Subscription, System, nearest,
 };
 
 /// Keys of the file: OMB's, and more.
@@ -65,7 +64,7 @@ const SET_ASIDE: [&str; 4] = [
     "clientMemoryLimitMB",
 ];
 
-const SCHEMES: [&str; 2] = ["pulsar", "pulsar+ssl"];
+pub(super) const SCHEMES: &[&str] = &["pulsar", "pulsar+ssl"];
 
 /// Where topics are, without a word on it.
 const NAMESPACE: &str = "public/omb";
@@ -75,28 +74,6 @@ const PENDING: u64 = 100_000;
 
 /// The Java client's plugin for tokens.
 const TOKENS: &str = "org.apache.pulsar.client.impl.auth.AuthenticationToken";
-
-/// Whether `-b` speaks of Pulsar.
-pub(super) fn is_address(text: &str) -> bool {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    SCHEMES.contains(&scheme)
-}
-
-/// The Pulsar of `-b`.
-pub(super) fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Driver {
-    read(Vec::new(), None, overrides, problems)
-}
-
-/// What a driver file for Pulsar says.
-pub(super) fn from_file(
-    mut entries: Vec<Entry>,
-    file: &Path,
-    overrides: &Overrides,
-    problems: &mut Vec<Problem>,
-) -> Driver {
-    environment::resolve(&mut entries, &|_| false, problems);
-    read(entries, Some(file), overrides, problems)
-}
 
 /// Puts the value of `-X a.b.c=…` in its place.
 fn give(entries: &mut Vec<Entry>, path: &str, value: &str, option: &str) {
@@ -116,7 +93,8 @@ fn give(entries: &mut Vec<Entry>, path: &str, value: &str, option: &str) {
     give(&mut entries[index].children, rest, value, option);
 }
 
-fn read(
+/// What a driver file says, or without one `-b`.
+pub(super) fn read(
     mut entries: Vec<Entry>,
     file: Option<&Path>,
     overrides: &Overrides,
@@ -235,8 +213,8 @@ fn brokers(fields: &mut Fields<'_>, file: Option<&Path>, bootstrap: Option<&str>
             .split_once("://")
             .map_or("", |(scheme, _)| scheme);
         let hosts = url.split(',').map(|one| match one.contains("://") {
-            true => Uri::parse(one, &SCHEMES),
-            false => Uri::parse(&format!("{scheme}://{}", one.trim()), &SCHEMES),
+            true => Uri::parse(one, SCHEMES),
+            false => Uri::parse(&format!("{scheme}://{}", one.trim()), SCHEMES),
         });
         let hosts: Result<Vec<Uri>, String> = hosts.collect();
         let hosts = hosts.map_err(|_| "give an address such as pulsar://HOST:6650".to_owned())?;

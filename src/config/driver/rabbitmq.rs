@@ -8,7 +8,7 @@ use crate::config::fields::{Fields, flag, text, whole};
 use crate::config::load::Overrides;
 use crate::config::tree::Entry;
 use crate::config::uri::Uri;
-use crate::config::{Driver, Origin, Problem, QueueType, RabbitMqConfig, System, environment};
+use crate::config::{Driver, Origin, Problem, QueueType, RabbitMqConfig, System};
 
 /// Keys of the file: OMB's, and more.
 pub const KEYS: &[&str] = &[
@@ -35,34 +35,13 @@ const PACING: [&str; 4] = [
     "consumerCreationBatchSize",
 ];
 
-const SCHEMES: [&str; 2] = ["amqp", "amqps"];
+pub(super) const SCHEMES: &[&str] = &["amqp", "amqps"];
 
 /// Messages that a producer sends ahead of their confirms, unless a file says otherwise.
 const IN_FLIGHT: i64 = 10_000;
 
-/// Whether `-b` speaks of RabbitMQ.
-pub(super) fn is_address(text: &str) -> bool {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    SCHEMES.contains(&scheme)
-}
-
-/// The RabbitMQ of `-b`.
-pub(super) fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Driver {
-    read(Vec::new(), None, overrides, problems)
-}
-
-/// What a driver file for RabbitMQ says.
-pub(super) fn from_file(
-    mut entries: Vec<Entry>,
-    file: &Path,
-    overrides: &Overrides,
-    problems: &mut Vec<Problem>,
-) -> Driver {
-    environment::resolve(&mut entries, &|_| false, problems);
-    read(entries, Some(file), overrides, problems)
-}
-
-fn read(
+/// What a driver file says, or without one `-b`.
+pub(super) fn read(
     mut entries: Vec<Entry>,
     file: Option<&Path>,
     overrides: &Overrides,
@@ -130,7 +109,7 @@ fn uris(fields: &mut Fields<'_>, file: Option<&Path>, bootstrap: Option<&str>) -
     let of_file = fields.optional("amqpUris", |value| {
         let example = || "give a list of addresses such as amqp://HOST:5672".to_owned();
         let all = value.as_sequence().ok_or_else(example)?;
-        let uris = all.iter().map(|one| Uri::parse(&text(one)?, &SCHEMES));
+        let uris = all.iter().map(|one| Uri::parse(&text(one)?, SCHEMES));
         let uris: Vec<Uri> = uris.collect::<Result<_, String>>()?;
         if uris.is_empty() {
             return Err(example());
@@ -160,8 +139,8 @@ fn uris(fields: &mut Fields<'_>, file: Option<&Path>, bootstrap: Option<&str>) -
         // A bare host is reached as the first one of the file is.
         let read = match &like {
             Some(like) if !one.contains("://") => like.at(one),
-            _ if !one.contains("://") => Uri::parse(&format!("amqp://{one}"), &SCHEMES),
-            _ => Uri::parse(one, &SCHEMES),
+            _ if !one.contains("://") => Uri::parse(&format!("amqp://{one}"), SCHEMES),
+            _ => Uri::parse(one, SCHEMES),
         };
         match read {
             Ok(uri) => uris.push(uri),

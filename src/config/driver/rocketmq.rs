@@ -8,7 +8,7 @@ use crate::config::fields::{Fields, flag, text, whole};
 use crate::config::load::Overrides;
 use crate::config::tree::Entry;
 use crate::config::uri::Uri;
-use crate::config::{Batching, Driver, Origin, Problem, RocketMqConfig, System, environment};
+use crate::config::{Batching, Driver, Origin, Problem, RocketMqConfig, System};
 
 /// Keys of the file: OMB's, and more.
 pub const KEYS: &[&str] = &[
@@ -32,6 +32,7 @@ pub const KEYS: &[&str] = &[
 ];
 
 const SCHEME: &str = "rocketmq";
+pub(super) const SCHEMES: &[&str] = &[SCHEME];
 
 /// Where a name server listens that says nothing else.
 pub const PORT: u16 = 9876;
@@ -49,29 +50,8 @@ const LONGEST_DELAY_MS: i64 = 30_000;
 /// What the client takes without a word on it: 4 MiB.
 const LARGEST_MESSAGE: i64 = 4 << 20;
 
-/// Whether `-b` speaks of RocketMQ.
-pub(super) fn is_address(text: &str) -> bool {
-    text.split_once("://")
-        .is_some_and(|(scheme, _)| scheme == SCHEME)
-}
-
-/// The RocketMQ of `-b`.
-pub(super) fn without_file(overrides: &Overrides, problems: &mut Vec<Problem>) -> Driver {
-    read(Vec::new(), None, overrides, problems)
-}
-
-/// What a driver file for RocketMQ says.
-pub(super) fn from_file(
-    mut entries: Vec<Entry>,
-    file: &Path,
-    overrides: &Overrides,
-    problems: &mut Vec<Problem>,
-) -> Driver {
-    environment::resolve(&mut entries, &|_| false, problems);
-    read(entries, Some(file), overrides, problems)
-}
-
-fn read(
+/// What a driver file says, or without one `-b`.
+pub(super) fn read(
     mut entries: Vec<Entry>,
     file: Option<&Path>,
     overrides: &Overrides,
@@ -192,8 +172,8 @@ fn name_servers(fields: &mut Fields<'_>, file: Option<&Path>, bootstrap: Option<
 fn parsed(text: &str) -> Result<Vec<Uri>, String> {
     let instead = |_| format!("give addresses such as HOST:{PORT};HOST:{PORT}");
     let one = |address: &str| match address.contains("://") {
-        true => Uri::parse(address, &[SCHEME]).map_err(instead),
-        false => Uri::parse(&format!("{SCHEME}://{}", address.trim()), &[SCHEME]).map_err(instead),
+        true => Uri::parse(address, SCHEMES).map_err(instead),
+        false => Uri::parse(&format!("{SCHEME}://{}", address.trim()), SCHEMES).map_err(instead),
     };
     text.split([';', ',']).map(one).collect()
 }

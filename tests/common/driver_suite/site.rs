@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use omb::clock::Instant;
+use omb::config::{Overrides, System, load_driver};
 use omb::driver::{
     Admin, Consumer, ConsumerEvents, ConsumerOptions, Driver, Group, Incoming, NewTopic, Numbered,
     Outcome, Outgoing, Partition, Producer, ProducerOptions, STAMP_LEN, SendError, TopicState,
@@ -28,6 +29,17 @@ pub fn within(time: Duration) -> Instant {
 /// Later than a test takes, unless something is wrong.
 pub fn patience() -> Instant {
     within(PATIENCE)
+}
+
+/// What `-b ADDRESS` and `-X KEY=VALUE` say.
+pub fn system_at(address: &str, settings: &[(&str, &str)]) -> System {
+    let setting = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
+    let overrides = Overrides {
+        bootstrap: Some(address.to_owned()),
+        extra: settings.iter().map(setting).collect(),
+        ..Overrides::default()
+    };
+    load_driver(None, &overrides).unwrap().system
 }
 
 /// What one test has at the broker.
