@@ -13,7 +13,6 @@ pub mod kafka;
 pub mod keys;
 #[cfg(any(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq"))]
 pub mod link;
-#[cfg(any(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq"))]
 pub mod patience;
 #[cfg(feature = "pulsar")]
 pub mod pulsar;
@@ -274,6 +273,29 @@ impl Group {
     }
 }
 
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// Nobody answered, or somebody who can't at present: it is tried again.
+    Unanswered(DriverError),
+    /// It will not be done.
+    Refused(DriverError),
+}
+
+impl From<DriverError> for Undone {
+    fn from(error: DriverError) -> Self {
+        Self::Unanswered(error)
+    }
+}
+
+impl From<Undone> for DriverError {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Unanswered(error) | Undone::Refused(error) => error,
+        }
+    }
+}
+
 /// Creates, describes and deletes. All calls block, and give up at their deadline.
 pub trait Admin {
     /// Proves that the broker answers, with the credentials given; the error says why it doesn't.
@@ -302,14 +324,32 @@ pub trait Admin {
         offsets: &[(String, u32, u64)],
         deadline: Instant,
     ) -> Result<(), DriverError>;
-    /// Deletes topics and groups; those that do not exist are no error. A group with members that
-    /// died is retried until their session has expired. Returns what is still there.
+    /// One attempt to delete topics and groups, whatever becomes of each; those that do not exist are no
+    /// error, and a group with members stays.
+    fn delete_once(
+        &mut self,
+        topics: &[String],
+        groups: &[Group],
+        deadline: Instant,
+    ) -> Result<(), Undone>;
+    /// Deletes topics and groups. A group with members that died is retried until their session has
+    /// expired. Returns what is still there.
     fn delete(
         &mut self,
         topics: &[String],
         groups: &[Group],
         deadline: Instant,
-    ) -> Result<Leftovers, DriverError>;
+    ) -> Result<Leftovers, DriverError> {
+        let (mut names, mut alive) = (topics.to_vec(), groups.to_vec());
+        patience::delete_until(deadline, || {
+            self.delete_once(&names, &alive, deadline)?;
+            let left = self.list(topics, groups, deadline)?;
+            names.clone_from(&left.topics);
+            alive = groups.to_vec();
+            alive.retain(|group| left.groups.contains(&group.name));
+            Ok(left)
+        })
+    }
     /// Which of these topics and groups the broker still lists.
     fn list(
         &mut self,

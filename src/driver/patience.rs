@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::{DriverError, Leftovers};
+use super::{DriverError, Leftovers, Undone};
 use crate::clock::Instant;
 
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A refusal may be that of a broker that is starting: it gets so long.
+#[cfg(any(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq"))]
 const STARTING: Duration = Duration::from_secs(5);
 
 /// Tries to be let in until it works, unless an error contains one of these marks of what will not change.
+#[cfg(any(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq"))]
 pub fn enter(
     deadline: Instant,
     hopeless: &[&str],
@@ -32,10 +34,10 @@ pub fn enter(
 }
 
 /// Deletes, and looks what is left, until nothing is or the deadline has come: then what the last look has
-/// seen is still there. A right that is missing is an error that begins with `cannot delete`.
+/// seen is still there.
 pub fn delete_until(
     deadline: Instant,
-    mut attempt: impl FnMut() -> Result<Leftovers, DriverError>,
+    mut attempt: impl FnMut() -> Result<Leftovers, Undone>,
 ) -> Result<Leftovers, DriverError> {
     let mut seen = None;
     loop {
@@ -44,10 +46,10 @@ pub fn delete_until(
         match tried {
             Ok(left) if left.is_empty() || late => return Ok(left),
             Ok(left) => seen = Some(left),
-            Err(error) if error.0.starts_with("cannot delete") => return Err(error),
+            Err(Undone::Refused(error)) => return Err(error),
             // The deadline cut this attempt short.
-            Err(error) if late => return seen.ok_or(error),
-            Err(_) => {}
+            Err(Undone::Unanswered(error)) if late => return seen.ok_or(error),
+            Err(Undone::Unanswered(_)) => {}
         }
         std::thread::sleep(PAUSE);
     }
@@ -61,6 +63,7 @@ mod tests {
         DriverError(text.to_owned())
     }
 
+    #[cfg(any(feature = "pulsar", feature = "rabbitmq", feature = "rocketmq"))]
     #[test]
     fn a_refusal_is_asked_again_unless_it_is_hopeless() {
         let far = Instant::now() + Duration::from_secs(60);
@@ -89,13 +92,13 @@ mod tests {
             groups: Vec::new(),
         };
         let soon = Instant::now() + Duration::from_millis(150);
-        let mut attempts = vec![Err(error("gone")), Ok(left.clone())];
-        let gone = || Err(error("no answer"));
+        let gone = || Err(Undone::Unanswered(error("no answer")));
+        let mut attempts = vec![gone(), Ok(left.clone())];
         let outcome = delete_until(soon, || attempts.pop().unwrap_or_else(gone));
         assert_eq!(outcome, Ok(left));
         assert_eq!(delete_until(Instant::now(), gone), Err(error("no answer")));
         let far = Instant::now() + Duration::from_secs(60);
-        let denied = || Err(error("cannot delete it"));
+        let denied = || Err(Undone::Refused(error("cannot delete it")));
         assert_eq!(delete_until(far, denied), Err(error("cannot delete it")));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::driver::{NewTopic, SeenGroup, SeenTopic, TopicState};
+use crate::driver::{NewTopic, SeenGroup, SeenTopic, TopicState, Undone};
 
 const DEAD: DeadRun = DeadRun {
     run: 0xa,
@@ -89,25 +89,25 @@ impl Admin for Broker {
     ) -> Result<(), DriverError> {
         nothing()
     }
-    fn delete(
+    fn delete_once(
         &mut self,
         topics: &[String],
         groups: &[Group],
         _: Instant,
-    ) -> Result<Leftovers, DriverError> {
+    ) -> Result<(), Undone> {
         let groups: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
         self.deletions.push([topics, &groups].concat());
         // A group can be deleted by who may not delete topics.
         self.survey.groups.retain(|g| !groups.contains(&g.name));
         if self.refuses {
-            return Err(DriverError("not authorized".to_owned()));
+            return Err(Undone::Refused(DriverError("not authorized".to_owned())));
         }
         self.survey.topics.retain(|t| !topics.contains(&t.name));
         self.survey.topics.append(&mut self.late);
-        Ok(Leftovers::default())
+        Ok(())
     }
     fn list(&mut self, _: &[String], _: &[Group], _: Instant) -> Result<Leftovers, DriverError> {
-        nothing()
+        Ok(Leftovers::default())
     }
     fn survey(&mut self, _: Instant) -> Result<Survey, DriverError> {
         if self.silent > 0 {

@@ -21,7 +21,7 @@ use reasons::{Reasons, creation_failed};
 
 use crate::clock::Instant;
 use crate::driver::{
-    Admin, DriverError, Group, Leftovers, NewTopic, SeenTopic, Survey, TopicState,
+    Admin, DriverError, Group, Leftovers, NewTopic, SeenTopic, Survey, TopicState, Undone,
 };
 
 /// Topics created or deleted with one request.
@@ -170,7 +170,7 @@ impl KafkaAdmin {
             for (topic, code) in results.into_iter().filter_map(Result::err) {
                 match code {
                     RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {}
-                    code => return Err(Undone::of("topic", &topic, code)),
+                    code => return Err(undone("topic", &topic, code)),
                 }
             }
         }
@@ -188,69 +188,26 @@ impl KafkaAdmin {
                     // Members that died are members until their session has expired; the caller
                     // looks again.
                     RDKafkaErrorCode::NonEmptyGroup | RDKafkaErrorCode::GroupIdNotFound => {}
-                    code => return Err(Undone::of("group", &group, code)),
+                    code => return Err(undone("group", &group, code)),
                 }
             }
         }
         Ok(())
     }
-
-    /// Deletes what is there, and looks what is left.
-    fn delete_once(&self, there: &Leftovers, deadline: Instant) -> Result<Leftovers, Undone> {
-        // A group can be deleted by who may not delete topics, and the other way round.
-        let topics = self.delete_topics(&there.topics, deadline);
-        let groups = self.delete_groups(&there.groups, deadline);
-        topics.and(groups)?;
-        self.left(&there.topics, &there.groups, deadline)
-            .map_err(Undone::Unanswered)
-    }
-
-    fn left(
-        &self,
-        topics: &[String],
-        groups: &[String],
-        deadline: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        let of = |names: &[String], known: &HashSet<&str>| -> Vec<String> {
-            let known = names.iter().filter(|name| known.contains(name.as_str()));
-            known.cloned().collect()
-        };
-        let mut left = Leftovers::default();
-        if !topics.is_empty() {
-            let metadata = self.metadata(None, deadline)?;
-            let known = metadata.topics().iter().map(|topic| topic.name());
-            left.topics = of(topics, &known.collect());
-        }
-        if !groups.is_empty() {
-            let listed = self.groups(deadline)?;
-            let known = listed.groups().iter().map(|group| group.name());
-            left.groups = of(groups, &known.collect());
-        }
-        Ok(left)
-    }
 }
 
-/// Why something was not deleted.
-enum Undone {
-    /// Nobody answered, or somebody who can't at present: it is tried again.
-    Unanswered(DriverError),
-    /// It will not be deleted.
-    Refused(DriverError),
-}
-
-impl Undone {
-    fn of(kind: &str, name: &str, code: RDKafkaErrorCode) -> Self {
-        let error = DriverError(format!("cannot delete {kind} {name}: {code}"));
-        match code {
-            RDKafkaErrorCode::NotCoordinator
-            | RDKafkaErrorCode::CoordinatorLoadInProgress
-            | RDKafkaErrorCode::CoordinatorNotAvailable
-            | RDKafkaErrorCode::NotController
-            | RDKafkaErrorCode::OperationTimedOut
-            | RDKafkaErrorCode::RequestTimedOut
-            | RDKafkaErrorCode::BrokerTransportFailure => Self::Unanswered(error),
-            _ => Self::Refused(error),
-        }
+/// Why the broker has not deleted something.
+fn undone(kind: &str, name: &str, code: RDKafkaErrorCode) -> Undone {
+    let error = DriverError(format!("cannot delete {kind} {name}: {code}"));
+    match code {
+        RDKafkaErrorCode::NotCoordinator
+        | RDKafkaErrorCode::CoordinatorLoadInProgress
+        | RDKafkaErrorCode::CoordinatorNotAvailable
+        | RDKafkaErrorCode::NotController
+        | RDKafkaErrorCode::OperationTimedOut
+        | RDKafkaErrorCode::RequestTimedOut
+        | RDKafkaErrorCode::BrokerTransportFailure => Undone::Unanswered(error),
+        _ => Undone::Refused(error),
     }
 }
 
@@ -362,33 +319,16 @@ impl Admin for KafkaAdmin {
         start::start_group_at(&self.config, group, offsets, deadline)
     }
 
-    fn delete(
+    fn delete_once(
         &mut self,
         topics: &[String],
         groups: &[Group],
         deadline: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        let mut there = Leftovers {
-            topics: topics.to_vec(),
-            groups: names(groups),
-        };
-        let mut looked = false;
-        loop {
-            let late = || Instant::now() >= deadline;
-            match self.delete_once(&there, deadline) {
-                Ok(left) if left.is_empty() || late() => return Ok(left),
-                Ok(left) => {
-                    there = left;
-                    looked = true;
-                }
-                // The deadline cut this attempt short; what the last one saw is still there.
-                Err(Undone::Unanswered(_)) if late() && looked => return Ok(there),
-                Err(Undone::Unanswered(error)) if late() => return Err(error),
-                Err(Undone::Unanswered(_)) => {}
-                Err(Undone::Refused(error)) => return Err(error),
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
+    ) -> Result<(), Undone> {
+        // A group can be deleted by who may not delete topics, and the other way round.
+        let topics = self.delete_topics(topics, deadline);
+        let groups = self.delete_groups(&names(groups), deadline);
+        topics.and(groups)
     }
 
     fn list(
@@ -397,7 +337,22 @@ impl Admin for KafkaAdmin {
         groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
-        self.left(topics, &names(groups), deadline)
+        let of = |names: &[String], known: &HashSet<&str>| -> Vec<String> {
+            let known = names.iter().filter(|name| known.contains(name.as_str()));
+            known.cloned().collect()
+        };
+        let mut left = Leftovers::default();
+        if !topics.is_empty() {
+            let metadata = self.metadata(None, deadline)?;
+            let known = metadata.topics().iter().map(|topic| topic.name());
+            left.topics = of(topics, &known.collect());
+        }
+        if !groups.is_empty() {
+            let listed = self.groups(deadline)?;
+            let known = listed.groups().iter().map(|group| group.name());
+            left.groups = of(&names(groups), &known.collect());
+        }
+        Ok(left)
     }
 
     fn survey(&mut self, deadline: Instant) -> Result<Survey, DriverError> {

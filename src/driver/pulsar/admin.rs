@@ -12,9 +12,10 @@ use super::rest::{Answer, CONFLICT, NOT_FOUND, Rest};
 use crate::clock::Instant;
 use crate::config::PulsarConfig;
 use crate::driver::link::wait_for;
-use crate::driver::patience::{delete_until, enter};
+use crate::driver::patience::enter;
 use crate::driver::{
     Admin, DriverError, Group, Leftovers, NewTopic, SeenGroup, SeenTopic, Survey, TopicState,
+    Undone,
 };
 
 /// Pause between two looks at what is not as it should be yet.
@@ -139,7 +140,7 @@ impl PulsarAdmin {
     }
 
     /// Deletes a run's namespace once it is empty, and a tenant that was made for omb's runs.
-    fn delete_namespace(&self, namespace: &str, deadline: Instant) -> Result<(), DriverError> {
+    fn delete_namespace(&self, namespace: &str, deadline: Instant) -> Result<(), Undone> {
         let Some(mark) = self.mark(namespace, deadline) else {
             return Ok(());
         };
@@ -229,7 +230,10 @@ impl PulsarAdmin {
             let answer = rest.ask("PUT", &path, Some(&content), deadline)?;
             match answer.status {
                 CONFLICT => Ok(()),
-                _ => good(&format!("create subscription {}", group.name), answer).map(drop),
+                _ => {
+                    good(&format!("create subscription {}", group.name), answer)?;
+                    Ok(())
+                }
             }
         })?;
         Ok(())
@@ -247,83 +251,6 @@ impl PulsarAdmin {
             Ok(texts(&names).contains(&group.name))
         })?;
         Ok(found.contains(&true))
-    }
-
-    /// Which of these topics, namespaces and subscriptions are there.
-    fn left(
-        &self,
-        topics: &[String],
-        groups: &[Group],
-        deadline: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        let named = topics.iter().filter(|name| is_namespace(name)).cloned();
-        let namespaces: Vec<String> = named.chain(self.namespaces_of(topics)).collect();
-        let topics: Vec<String> = topics
-            .iter()
-            .filter(|name| !is_namespace(name))
-            .cloned()
-            .collect();
-        let there = self.rest.each(&topics, |_, name| {
-            Ok(self.partitions(name, deadline)?.is_some())
-        })?;
-        let there = topics.iter().zip(there).filter(|(_, there)| *there);
-        let mut left = Leftovers {
-            topics: there.map(|(name, _)| name.clone()).collect(),
-            groups: Vec::new(),
-        };
-        let empty = self.rest.each(&namespaces, |rest, name| {
-            let path = format!("namespaces/{name}/properties");
-            let there = rest.get(&path, deadline)?.status != NOT_FOUND;
-            Ok(there && self.survey_namespace(name, deadline)?.is_empty())
-        })?;
-        // One with topics goes with the last of them.
-        let empty = namespaces
-            .into_iter()
-            .zip(empty)
-            .filter(|(_, empty)| *empty);
-        left.topics.extend(empty.map(|(name, _)| name));
-        for group in groups {
-            if self.has_subscription(group, deadline)? {
-                left.groups.push(group.name.clone());
-            }
-        }
-        Ok(left)
-    }
-
-    /// One attempt, whatever becomes of each. What somebody uses stays.
-    fn delete_once(
-        &self,
-        topics: &[String],
-        groups: &[Group],
-        deadline: Instant,
-    ) -> Result<(), DriverError> {
-        for group in groups {
-            self.rest.each(&group.topics, |rest, topic| {
-                let path = format!("{}/subscription/{}", self.places.path(topic), group.name);
-                let answer = rest.ask("DELETE", &path, None, deadline)?;
-                refused(&format!("delete subscription {}", group.name), answer)
-            })?;
-        }
-        let (namespaces, topics): (Vec<String>, Vec<String>) =
-            topics.iter().cloned().partition(|name| is_namespace(name));
-        self.rest.each(&topics, |rest, topic| {
-            let path = self.places.path(topic);
-            let path = match self.partitions(topic, deadline)? {
-                None => return Ok(()),
-                Some(0) => path,
-                Some(_) => format!("{path}/partitions"),
-            };
-            let mut answer = rest.ask("DELETE", &path, None, deadline)?;
-            if answer.status >= 500 {
-                // It can't be opened: then its entry is deleted, and storage by and by.
-                answer = rest.ask("DELETE", &format!("{path}?force=true"), None, deadline)?;
-            }
-            refused(&format!("delete topic {topic}"), answer)
-        })?;
-        for namespace in self.namespaces_of(&topics).into_iter().chain(namespaces) {
-            self.delete_namespace(&namespace, deadline)?;
-        }
-        Ok(())
     }
 
     /// Namespaces that these topics' runs have made.
@@ -379,9 +306,14 @@ fn good(what: &str, answer: Answer) -> Result<Value, DriverError> {
 }
 
 /// An error where a deletion will never be done. What is used, or not there, is none.
-fn refused(what: &str, answer: Answer) -> Result<(), DriverError> {
+fn refused(what: &str, answer: Answer) -> Result<(), Undone> {
     match answer.status {
-        401 | 403 | 405 => Err(DriverError(format!("cannot {what}: {}", answer.reason()))),
+        401 | 403 | 405 => {
+            let reason = answer.reason();
+            Err(Undone::Refused(DriverError(format!(
+                "cannot {what}: {reason}"
+            ))))
+        }
         _ => Ok(()),
     }
 }
@@ -437,11 +369,12 @@ impl Admin for PulsarAdmin {
             };
             if answer.status == CONFLICT {
                 let name = &topic.name;
-                return Err(DriverError(format!(
+                return Err(Undone::Refused(DriverError(format!(
                     "topic {name} exists already: delete it, or use it with --topic {name}"
-                )));
+                ))));
             }
-            good(&format!("create topic {}", topic.name), answer).map(drop)
+            good(&format!("create topic {}", topic.name), answer)?;
+            Ok(())
         })?;
         Ok(())
     }
@@ -463,7 +396,7 @@ impl Admin for PulsarAdmin {
         topics: &[String],
         deadline: Instant,
     ) -> Result<Vec<TopicState>, DriverError> {
-        self.rest.each(topics, |_, topic| {
+        let states = self.rest.each(topics, |_, topic| {
             let ends = self.ends_of(topic, deadline)?.ok_or_else(|| {
                 let full = self.places.full(topic);
                 DriverError(format!(
@@ -472,7 +405,8 @@ impl Admin for PulsarAdmin {
             })?;
             let name = topic.clone();
             Ok(TopicState { name, ends })
-        })
+        })?;
+        Ok(states)
     }
 
     /// A subscription is made at the end.
@@ -490,16 +424,40 @@ impl Admin for PulsarAdmin {
         self.subscribe(&group, true, deadline)
     }
 
-    fn delete(
+    /// What somebody uses stays.
+    fn delete_once(
         &mut self,
         topics: &[String],
         groups: &[Group],
         deadline: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        delete_until(deadline, || {
-            self.delete_once(topics, groups, deadline)?;
-            self.left(topics, groups, deadline)
-        })
+    ) -> Result<(), Undone> {
+        for group in groups {
+            self.rest.each(&group.topics, |rest, topic| {
+                let path = format!("{}/subscription/{}", self.places.path(topic), group.name);
+                let answer = rest.ask("DELETE", &path, None, deadline)?;
+                refused(&format!("delete subscription {}", group.name), answer)
+            })?;
+        }
+        let (namespaces, topics): (Vec<String>, Vec<String>) =
+            topics.iter().cloned().partition(|name| is_namespace(name));
+        self.rest.each(&topics, |rest, topic| {
+            let path = self.places.path(topic);
+            let path = match self.partitions(topic, deadline)? {
+                None => return Ok(()),
+                Some(0) => path,
+                Some(_) => format!("{path}/partitions"),
+            };
+            let mut answer = rest.ask("DELETE", &path, None, deadline)?;
+            if answer.status >= 500 {
+                // It can't be opened: then its entry is deleted, and storage by and by.
+                answer = rest.ask("DELETE", &format!("{path}?force=true"), None, deadline)?;
+            }
+            refused(&format!("delete topic {topic}"), answer)
+        })?;
+        for namespace in self.namespaces_of(&topics).into_iter().chain(namespaces) {
+            self.delete_namespace(&namespace, deadline)?;
+        }
+        Ok(())
     }
 
     fn list(
@@ -508,7 +466,38 @@ impl Admin for PulsarAdmin {
         groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
-        self.left(topics, groups, deadline)
+        let named = topics.iter().filter(|name| is_namespace(name)).cloned();
+        let namespaces: Vec<String> = named.chain(self.namespaces_of(topics)).collect();
+        let topics: Vec<String> = topics
+            .iter()
+            .filter(|name| !is_namespace(name))
+            .cloned()
+            .collect();
+        let there = self.rest.each(&topics, |_, name| {
+            Ok(self.partitions(name, deadline)?.is_some())
+        })?;
+        let there = topics.iter().zip(there).filter(|(_, there)| *there);
+        let mut left = Leftovers {
+            topics: there.map(|(name, _)| name.clone()).collect(),
+            groups: Vec::new(),
+        };
+        let empty = self.rest.each(&namespaces, |rest, name| {
+            let path = format!("namespaces/{name}/properties");
+            let there = rest.get(&path, deadline)?.status != NOT_FOUND;
+            Ok(there && self.survey_namespace(name, deadline)?.is_empty())
+        })?;
+        // One with topics goes with the last of them.
+        let empty = namespaces
+            .into_iter()
+            .zip(empty)
+            .filter(|(_, empty)| *empty);
+        left.topics.extend(empty.map(|(name, _)| name));
+        for group in groups {
+            if self.has_subscription(group, deadline)? {
+                left.groups.push(group.name.clone());
+            }
+        }
+        Ok(left)
     }
 
     fn survey(&mut self, deadline: Instant) -> Result<Survey, DriverError> {

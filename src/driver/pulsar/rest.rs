@@ -10,7 +10,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use super::connect::Brokers;
 use crate::clock::Instant;
 use crate::config::PulsarConfig;
-use crate::driver::DriverError;
+use crate::driver::{DriverError, Undone};
 
 /// Largest answer that is read.
 const LARGEST: u64 = 256 << 20;
@@ -166,13 +166,13 @@ impl Rest {
     pub fn each<T: Sync, R: Send>(
         &self,
         items: &[T],
-        work: impl Fn(&Self, &T) -> Result<R, DriverError> + Sync,
-    ) -> Result<Vec<R>, DriverError> {
+        work: impl Fn(&Self, &T) -> Result<R, Undone> + Sync,
+    ) -> Result<Vec<R>, Undone> {
         let share = items.len().div_ceil(SIDE_BY_SIDE).max(1);
         let work = &work;
-        let portions: Vec<Result<Vec<R>, DriverError>> = std::thread::scope(|scope| {
+        let portions: Vec<Result<Vec<R>, Undone>> = std::thread::scope(|scope| {
             let begin = |portion| {
-                let work_through = move || -> Result<Vec<R>, DriverError> {
+                let work_through = move || -> Result<Vec<R>, Undone> {
                     let portion: &[T] = portion;
                     portion.iter().map(|item| work(self, item)).collect()
                 };
@@ -180,7 +180,7 @@ impl Rest {
             };
             let threads: Vec<_> = items.chunks(share).map(begin).collect();
             let ended = threads.into_iter().map(|thread| {
-                let gone = |_| Err(DriverError("a thread ended too early".to_owned()));
+                let gone = |_| Err(DriverError("a thread ended too early".to_owned()).into());
                 thread.join().unwrap_or_else(gone)
             });
             ended.collect()

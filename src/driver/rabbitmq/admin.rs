@@ -15,9 +15,9 @@ use super::{queue_arguments, queue_name, short};
 use crate::clock::Instant;
 use crate::config::RabbitMqConfig;
 use crate::driver::link::wait_for;
-use crate::driver::patience::{delete_until, enter};
+use crate::driver::patience::enter;
 use crate::driver::{
-    Admin, DriverError, Group, Leftovers, NewTopic, SeenTopic, Survey, TopicState,
+    Admin, DriverError, Group, Leftovers, NewTopic, SeenTopic, Survey, TopicState, Undone,
 };
 
 /// `reply-code` of what isn't there, and of what is there and not as it is asked for.
@@ -33,15 +33,15 @@ pub struct RabbitMqAdmin {
     attempts: usize,
 }
 
-/// Why something was not done.
-enum Undone {
+/// How something failed.
+enum Failure {
     /// The broker's answer, which ended the channel: its code and text.
     Answered(u16, String),
     /// Nobody answered.
     Unanswered(DriverError),
 }
 
-impl Undone {
+impl Failure {
     fn of(error: &lapin::Error) -> Self {
         match error.kind() {
             ErrorKind::ProtocolError(refused) => {
@@ -93,8 +93,8 @@ impl RabbitMqAdmin {
         items: &[T],
         deadline: Instant,
         work: impl AsyncFn(&Channel, &T) -> lapin::Result<R>,
-        mut refused: impl FnMut(&T, u16, String) -> Result<R, DriverError>,
-    ) -> Result<Vec<R>, DriverError> {
+        mut refused: impl FnMut(&T, u16, String) -> Result<R, String>,
+    ) -> Result<Vec<R>, Undone> {
         let mut done = Vec::with_capacity(items.len());
         let mut open: Option<Channel> = None;
         for item in items {
@@ -110,94 +110,16 @@ impl RabbitMqAdmin {
                     done.push(result);
                     open = Some(channel);
                 }
-                Err(error) => match Undone::of(&error) {
-                    Undone::Answered(code, text) => done.push(refused(item, code, text)?),
-                    Undone::Unanswered(error) => return Err(error),
+                Err(error) => match Failure::of(&error) {
+                    Failure::Answered(code, text) => {
+                        let instead = refused(item, code, text);
+                        done.push(instead.map_err(|text| Undone::Refused(DriverError(text)))?);
+                    }
+                    Failure::Unanswered(error) => return Err(error.into()),
                 },
             }
         }
         Ok(done)
-    }
-
-    /// Which of these exchanges and queues are there.
-    fn left(
-        &mut self,
-        topics: &[String],
-        groups: &[Group],
-        deadline: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        let absent = |code: u16, text: String| match code {
-            NOT_FOUND => Ok(false),
-            // Whatever else it is, it is there.
-            DIFFERENT => Ok(true),
-            _ => Err(DriverError(text)),
-        };
-        let there = self.each(
-            topics,
-            deadline,
-            async |channel, topic| exists(channel, topic).await,
-            |_, code, text| absent(code, text),
-        )?;
-        let mut left = Leftovers::default();
-        for (topic, _) in topics.iter().zip(there).filter(|(_, there)| *there) {
-            left.topics.push(topic.clone());
-        }
-        for group in groups {
-            let queues = queues(group)?;
-            let there = self.each(
-                &queues,
-                deadline,
-                async |channel, queue| passive(channel, queue).await.map(|_| true),
-                |_, code, text| absent(code, text),
-            )?;
-            if there.contains(&true) {
-                left.groups.push(group.name.clone());
-            }
-        }
-        Ok(left)
-    }
-
-    /// One attempt, whatever becomes of each. A queue that somebody consumes from stays.
-    fn delete_once(
-        &mut self,
-        topics: &[String],
-        groups: &[Group],
-        deadline: Instant,
-    ) -> Result<(), DriverError> {
-        let all = groups.iter().map(queues).collect::<Result<Vec<_>, _>>()?;
-        self.each(
-            &all.concat(),
-            deadline,
-            async |channel, queue| {
-                // Quorum queues know no deletion of what is unused only.
-                if passive(channel, queue).await?.consumer_count() == 0 {
-                    let options = QueueDeleteOptions::default();
-                    channel.queue_delete(queue.clone(), options).await?;
-                }
-                Ok(())
-            },
-            |queue, code, text| match code {
-                NOT_FOUND => Ok(()),
-                _ => Err(DriverError(format!("cannot delete queue {queue}: {text}"))),
-            },
-        )?;
-        self.each(
-            topics,
-            deadline,
-            async |channel, topic| {
-                let options = ExchangeDeleteOptions::default();
-                channel
-                    .exchange_delete(topic.as_str().into(), options)
-                    .await
-            },
-            |topic, code, text| match code {
-                NOT_FOUND => Ok(()),
-                _ => Err(DriverError(format!(
-                    "cannot delete exchange {topic}: {text}"
-                ))),
-            },
-        )?;
-        Ok(())
     }
 }
 
@@ -269,7 +191,7 @@ impl Admin for RabbitMqAdmin {
             async |channel, topic| exists(channel, topic).await,
             |_, code, text| match code {
                 NOT_FOUND => Ok(false),
-                _ => Err(DriverError(text)),
+                _ => Err(text),
             },
         )?;
         if let Some((name, _)) = names.iter().zip(there).find(|(_, there)| *there) {
@@ -290,11 +212,7 @@ impl Admin for RabbitMqAdmin {
                     .exchange_declare(name, kind, options, FieldTable::default())
                     .await
             },
-            |topic, _, text| {
-                Err(DriverError(format!(
-                    "cannot create exchange {topic}: {text}"
-                )))
-            },
+            |topic, _, text| Err(format!("cannot create exchange {topic}: {text}")),
         )?;
         Ok(())
     }
@@ -329,7 +247,7 @@ impl Admin for RabbitMqAdmin {
                     .queue_bind(name, exchange, key, options, FieldTable::default())
                     .await
             },
-            |(_, queue), _, text| Err(DriverError(format!("cannot create queue {queue}: {text}"))),
+            |(_, queue), _, text| Err(format!("cannot create queue {queue}: {text}")),
         )?;
         Ok(())
     }
@@ -349,13 +267,13 @@ impl Admin for RabbitMqAdmin {
             deadline,
             async |channel, topic| exists(channel, topic).await,
             |topic, code, text| {
-                Err(DriverError(match code {
+                Err(match code {
                     NOT_FOUND => format!(
                         "there is no exchange {topic} in this virtual host: create it, or leave \
                      --topic out"
                     ),
                     _ => text,
-                }))
+                })
             },
         )?;
         let state = |name: &String| TopicState {
@@ -379,16 +297,45 @@ impl Admin for RabbitMqAdmin {
         self.create_groups(&[group], deadline)
     }
 
-    fn delete(
+    /// A queue that somebody consumes from stays.
+    fn delete_once(
         &mut self,
         topics: &[String],
         groups: &[Group],
         deadline: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        delete_until(deadline, || {
-            self.delete_once(topics, groups, deadline)?;
-            self.left(topics, groups, deadline)
-        })
+    ) -> Result<(), Undone> {
+        let all = groups.iter().map(queues).collect::<Result<Vec<_>, _>>()?;
+        self.each(
+            &all.concat(),
+            deadline,
+            async |channel, queue| {
+                // Quorum queues know no deletion of what is unused only.
+                if passive(channel, queue).await?.consumer_count() == 0 {
+                    let options = QueueDeleteOptions::default();
+                    channel.queue_delete(queue.clone(), options).await?;
+                }
+                Ok(())
+            },
+            |queue, code, text| match code {
+                NOT_FOUND => Ok(()),
+                _ => Err(format!("cannot delete queue {queue}: {text}")),
+            },
+        )?;
+        self.each(
+            topics,
+            deadline,
+            async |channel, topic| {
+                let options = ExchangeDeleteOptions::default();
+                channel
+                    .exchange_delete(topic.as_str().into(), options)
+                    .await
+            },
+            |topic, code, text| match code {
+                NOT_FOUND => Ok(()),
+                _ => Err(format!("cannot delete exchange {topic}: {text}")),
+            },
+        )?;
+        Ok(())
     }
 
     fn list(
@@ -397,7 +344,35 @@ impl Admin for RabbitMqAdmin {
         groups: &[Group],
         deadline: Instant,
     ) -> Result<Leftovers, DriverError> {
-        self.left(topics, groups, deadline)
+        let absent = |code: u16, text: String| match code {
+            NOT_FOUND => Ok(false),
+            // Whatever else it is, it is there.
+            DIFFERENT => Ok(true),
+            _ => Err(text),
+        };
+        let there = self.each(
+            topics,
+            deadline,
+            async |channel, topic| exists(channel, topic).await,
+            |_, code, text| absent(code, text),
+        )?;
+        let mut left = Leftovers::default();
+        for (topic, _) in topics.iter().zip(there).filter(|(_, there)| *there) {
+            left.topics.push(topic.clone());
+        }
+        for group in groups {
+            let queues = queues(group)?;
+            let there = self.each(
+                &queues,
+                deadline,
+                async |channel, queue| passive(channel, queue).await.map(|_| true),
+                |_, code, text| absent(code, text),
+            )?;
+            if there.contains(&true) {
+                left.groups.push(group.name.clone());
+            }
+        }
+        Ok(left)
     }
 
     fn survey(&mut self, deadline: Instant) -> Result<Survey, DriverError> {

@@ -10,9 +10,10 @@ use super::connection::Connection;
 use super::frame::{Frame, Request, ask, code};
 use super::heart_beat;
 use crate::clock::Instant;
-use crate::driver::patience::{delete_until, enter};
+use crate::driver::patience::enter;
 use crate::driver::{
     Admin, DriverError, Group, Leftovers, NewTopic, SeenGroup, SeenTopic, Survey, TopicState,
+    Undone,
 };
 
 /// Pause between two looks at what is not as it should be yet.
@@ -104,11 +105,11 @@ impl RocketMqAdmin {
         what: &str,
         but: &[u16],
         until: Instant,
-    ) -> Result<(), DriverError> {
+    ) -> Result<(), Undone> {
         self.ask(broker, request, until, |frame| match frame.code {
             code::SUCCESS => Ok(()),
             other if but.contains(&other) => Ok(()),
-            _ => Err(refused(what, frame)),
+            _ => Err(Undone::Refused(refused(what, frame))),
         })?
     }
 
@@ -329,11 +330,12 @@ impl RocketMqAdmin {
         ];
         let request = plain(ask::UPDATE_CONSUMER_OFFSET, &fields);
         let what = format!("set where group {group} starts");
-        self.order(&route.brokers[queue.broker].0, &request, &what, &[], until)
+        self.order(&route.brokers[queue.broker].0, &request, &what, &[], until)?;
+        Ok(())
     }
 
     /// Deletes a topic, whoever knows it.
-    fn delete_topic(&mut self, topic: &str, until: Instant) -> Result<(), DriverError> {
+    fn delete_topic(&mut self, topic: &str, until: Instant) -> Result<(), Undone> {
         let fields = [("topic", topic)];
         let what = format!("delete topic {topic}");
         for broker in self.brokers(until)? {
@@ -346,71 +348,11 @@ impl RocketMqAdmin {
             let mut name_server = self.cluster.open(&address, until)?;
             let done = name_server.ask(&request, until, |frame| match frame.code {
                 code::SUCCESS | code::TOPIC_NOT_EXIST => Ok(()),
-                _ => Err(refused(&what, frame)),
+                _ => Err(Undone::Refused(refused(&what, frame))),
             });
             done.map_err(|error| DriverError(format!("{address}: {error}")))??;
         }
         Ok(())
-    }
-
-    /// One attempt, whatever becomes of each. A group with members stays.
-    fn delete_once(
-        &mut self,
-        topics: &[String],
-        groups: &[Group],
-        until: Instant,
-    ) -> Result<(), DriverError> {
-        // A broker may have come or gone.
-        self.find(until)?;
-        let (names, known) = (self.topic_names(until)?, self.group_names(until)?);
-        for group in groups {
-            let name = &group.name;
-            let of_it = [RETRIES, DEAD_LETTERS].map(|of| format!("{of}{name}"));
-            let remains = of_it.iter().filter(|topic| names.contains(*topic));
-            if self.members(name, until)?.0 > 0 {
-                continue;
-            }
-            if known.contains(name) {
-                let fields = [("groupName", name.as_str()), ("cleanOffset", "true")];
-                let request = plain(ask::DELETE_SUBSCRIPTIONGROUP, &fields);
-                let what = format!("delete group {name}");
-                for broker in self.brokers(until)? {
-                    self.order(&broker, &request, &what, &[], until)?;
-                }
-            }
-            for topic in remains {
-                self.delete_topic(topic, until)?;
-            }
-        }
-        for topic in topics.iter().filter(|topic| names.contains(*topic)) {
-            self.delete_topic(topic, until)?;
-        }
-        Ok(())
-    }
-
-    fn left(
-        &mut self,
-        topics: &[String],
-        groups: &[Group],
-        until: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        let (names, known) = (self.topic_names(until)?, self.group_names(until)?);
-        let there = |group: &&Group| {
-            let of_it = [RETRIES, DEAD_LETTERS].map(|of| format!("{of}{}", group.name));
-            known.contains(&group.name) || of_it.iter().any(|topic| names.contains(topic))
-        };
-        Ok(Leftovers {
-            topics: topics
-                .iter()
-                .filter(|topic| names.contains(*topic))
-                .cloned()
-                .collect(),
-            groups: groups
-                .iter()
-                .filter(there)
-                .map(|group| group.name.clone())
-                .collect(),
-        })
     }
 }
 
@@ -590,25 +532,63 @@ impl Admin for RocketMqAdmin {
         Ok(())
     }
 
-    fn delete(
+    fn delete_once(
         &mut self,
         topics: &[String],
         groups: &[Group],
-        deadline: Instant,
-    ) -> Result<Leftovers, DriverError> {
-        delete_until(deadline, || {
-            self.delete_once(topics, groups, deadline)?;
-            self.left(topics, groups, deadline)
-        })
+        until: Instant,
+    ) -> Result<(), Undone> {
+        // A broker may have come or gone.
+        self.find(until)?;
+        let (names, known) = (self.topic_names(until)?, self.group_names(until)?);
+        for group in groups {
+            let name = &group.name;
+            let of_it = [RETRIES, DEAD_LETTERS].map(|of| format!("{of}{name}"));
+            let remains = of_it.iter().filter(|topic| names.contains(*topic));
+            if self.members(name, until)?.0 > 0 {
+                continue;
+            }
+            if known.contains(name) {
+                let fields = [("groupName", name.as_str()), ("cleanOffset", "true")];
+                let request = plain(ask::DELETE_SUBSCRIPTIONGROUP, &fields);
+                let what = format!("delete group {name}");
+                for broker in self.brokers(until)? {
+                    self.order(&broker, &request, &what, &[], until)?;
+                }
+            }
+            for topic in remains {
+                self.delete_topic(topic, until)?;
+            }
+        }
+        for topic in topics.iter().filter(|topic| names.contains(*topic)) {
+            self.delete_topic(topic, until)?;
+        }
+        Ok(())
     }
 
     fn list(
         &mut self,
         topics: &[String],
         groups: &[Group],
-        deadline: Instant,
+        until: Instant,
     ) -> Result<Leftovers, DriverError> {
-        self.left(topics, groups, deadline)
+        let (names, known) = (self.topic_names(until)?, self.group_names(until)?);
+        let there = |group: &&Group| {
+            let of_it = [RETRIES, DEAD_LETTERS].map(|of| format!("{of}{}", group.name));
+            known.contains(&group.name) || of_it.iter().any(|topic| names.contains(topic))
+        };
+        Ok(Leftovers {
+            topics: topics
+                .iter()
+                .filter(|topic| names.contains(*topic))
+                .cloned()
+                .collect(),
+            groups: groups
+                .iter()
+                .filter(there)
+                .map(|group| group.name.clone())
+                .collect(),
+        })
     }
 
     fn survey(&mut self, deadline: Instant) -> Result<Survey, DriverError> {
