@@ -59,14 +59,15 @@ enum Purpose {
 enum State {
     /// It is not known where to begin.
     New,
-    /// That was asked.
-    Asking,
+    /// That was asked, by the request of this number.
+    Asking(u32),
     /// It is known, and not told to the owner yet.
     Known,
     /// Nothing is under way.
     Idle,
-    /// A pull is, since then.
-    Pulling(Instant),
+    /// A pull is, since then and under this number: the answer to another one, which was on its way when the queue
+    /// was given up, is nobody's.
+    Pulling(Instant, u32),
     /// Nothing is under way, and nothing is to be before then.
     Resting(Instant),
 }
@@ -162,8 +163,8 @@ impl Group {
         self.lines[peer] = Line::default();
         for mine in self.mine.values_mut().filter(|mine| mine.peer == peer) {
             mine.state = match mine.state {
-                State::Pulling(_) | State::Resting(_) => State::Idle,
-                State::Asking => State::New,
+                State::Pulling(..) | State::Resting(_) => State::Idle,
+                State::Asking(_) => State::New,
                 other => other,
             };
         }
@@ -176,7 +177,8 @@ impl Group {
 
     /// What the owner was told that it has.
     pub fn owned(&self) -> Vec<Partition> {
-        let told = |mine: &Mine| !matches!(mine.state, State::New | State::Asking | State::Known);
+        let told =
+            |mine: &Mine| !matches!(mine.state, State::New | State::Asking(_) | State::Known);
         let owned = self.mine.iter().filter(|(_, mine)| told(mine));
         owned.map(|(place, _)| *place).collect()
     }
@@ -211,7 +213,7 @@ impl Group {
     pub fn next_turn(&self) -> Instant {
         let resting = self.mine.values().filter_map(|mine| match mine.state {
             State::Resting(until) => Some(until),
-            State::Pulling(since) => Some(since + HOLD + ANSWER_WITHIN),
+            State::Pulling(since, _) => Some(since + HOLD + ANSWER_WITHIN),
             _ => None,
         });
         let first = resting.min().unwrap_or(Instant::NEVER);
@@ -316,21 +318,17 @@ impl Group {
                 body: &[],
                 one_way: false,
             };
-            if send(
-                &mut self.lines,
-                peers,
-                mine.peer,
-                Purpose::Begin(*place),
-                &request,
-            ) {
-                mine.state = State::Asking;
+            let (lines, purpose) = (&mut self.lines, Purpose::Begin(*place));
+            if let Some(number) = send(lines, peers, mine.peer, purpose, &request) {
+                mine.state = State::Asking(number);
             }
         }
     }
 
     /// Tells the owner of new queues, once all that can be known of them is.
     fn tell(&mut self, events: &mut dyn ConsumerEvents) {
-        if self.mine.values().any(|mine| mine.state == State::Asking) {
+        let asking = |mine: &Mine| matches!(mine.state, State::Asking(_));
+        if self.mine.values().any(asking) {
             return;
         }
         let mut known = Vec::new();
@@ -353,7 +351,7 @@ impl Group {
         let mut silent = None;
         for (place, mine) in &mut self.mine {
             match mine.state {
-                State::Pulling(since) if now >= since + HOLD + ANSWER_WITHIN => {
+                State::Pulling(since, _) if now >= since + HOLD + ANSWER_WITHIN => {
                     silent = Some(mine.peer);
                 }
                 State::Resting(until) if now >= until => mine.state = State::Idle,
@@ -367,14 +365,9 @@ impl Group {
                     fields: &request,
                     ..PULL
                 };
-                if send(
-                    &mut self.lines,
-                    peers,
-                    mine.peer,
-                    Purpose::Pull(*place),
-                    &request,
-                ) {
-                    mine.state = State::Pulling(now);
+                let (lines, purpose) = (&mut self.lines, Purpose::Pull(*place));
+                if let Some(number) = send(lines, peers, mine.peer, purpose, &request) {
+                    mine.state = State::Pulling(now, number);
                 }
             }
         }
@@ -485,7 +478,7 @@ impl Group {
         let Some(mine) = self
             .mine
             .get_mut(&place)
-            .filter(|mine| mine.state == State::Asking)
+            .filter(|mine| mine.state == State::Asking(frame.number))
         else {
             return;
         };
@@ -522,7 +515,11 @@ impl Group {
         events: &mut dyn ConsumerEvents,
     ) -> u64 {
         let topic = &self.topics[place.topic as usize];
-        let Some(mine) = self.mine.get_mut(&place) else {
+        let asked = |mine: &&mut Mine| match mine.state {
+            State::Pulling(_, number) => number == frame.number,
+            _ => false,
+        };
+        let Some(mine) = self.mine.get_mut(&place).filter(asked) else {
             return 0;
         };
         let from = mine.next;
@@ -566,7 +563,7 @@ impl Group {
         self.lines[mine.peer]
             .asked
             .insert(number, Purpose::Pull(place));
-        mine.state = State::Pulling(now);
+        mine.state = State::Pulling(now, number);
         // An error comes up when the connection is read.
         let _ = writer.flush();
         if frame.code != code::SUCCESS {
@@ -617,23 +614,18 @@ impl Group {
     }
 }
 
-/// Puts a request on its way, where there is a connection.
+/// Puts a request on its way, where there is a connection, under this number.
 fn send(
     lines: &mut [Line],
     peers: &mut Peers,
     peer: usize,
     purpose: Purpose,
     request: &Request<'_>,
-) -> bool {
-    let Some(line) = lines.get_mut(peer).filter(|line| line.open) else {
-        return false;
-    };
-    let Some(connection) = peers.get(peer) else {
-        return false;
-    };
-    let number = connection.writer.send(request);
+) -> Option<u32> {
+    let line = lines.get_mut(peer).filter(|line| line.open)?;
+    let number = peers.get(peer)?.writer.send(request);
     line.asked.insert(number, purpose);
-    true
+    Some(number)
 }
 
 const PULL: Request<'static> = Request {

@@ -49,6 +49,15 @@ enum Stamps {
     Several(Vec<Stamp>),
 }
 
+impl Stamps {
+    fn of_each(&self) -> &[Stamp] {
+        match self {
+            Self::One(stamp) => std::slice::from_ref(stamp),
+            Self::Several(stamps) => stamps,
+        }
+    }
+}
+
 /// Requests under way to one broker, by their numbers.
 #[derive(Default)]
 struct UnderWay {
@@ -194,7 +203,7 @@ impl RocketMqProducer {
             let before = Instant(now.0.saturating_sub(ANSWER_WITHIN.as_nanos() as u64));
             for peer in 0..self.under_way.len() {
                 while let Some(flight) = self.under_way[peer].overdue(before) {
-                    self.unanswered(flight, Unanswered::Late);
+                    self.unanswered(&flight, Unanswered::Late);
                 }
             }
         }
@@ -203,20 +212,19 @@ impl RocketMqProducer {
     fn broke(&mut self, peer: usize, why: &str) {
         self.peers.broke(peer, why, &mut self.complaints);
         for flight in self.under_way[peer].drain() {
-            self.unanswered(flight, Unanswered::Lost);
+            self.unanswered(&flight, Unanswered::Lost);
         }
     }
 
     /// Nobody will tell what has become of these.
-    fn unanswered(&mut self, flight: Flight, why: Unanswered) {
-        self.landed(&flight);
-        match flight.stamps {
-            Stamps::One(stamp) => self.unanswered.push_back((stamp, why)),
-            Stamps::Several(stamps) => {
-                self.unanswered
-                    .extend(stamps.into_iter().map(|stamp| (stamp, why)));
-            }
-        }
+    fn unanswered(&mut self, flight: &Flight, why: Unanswered) {
+        self.landed(flight);
+        self.tell(flight.stamps.of_each(), why);
+    }
+
+    fn tell(&mut self, stamps: &[Stamp], why: Unanswered) {
+        self.unanswered
+            .extend(stamps.iter().map(|stamp| (*stamp, why)));
     }
 
     /// Another request of this queue may set out, where it waits for that.
@@ -289,7 +297,8 @@ impl RocketMqProducer {
         let of_lane = &mut self.lanes[topic].all[lane];
         let peer = of_lane.queue.broker;
         let Some(connection) = self.peers.get(peer) else {
-            return;
+            self.bytes -= ready.bytes;
+            return self.tell(stamps.of_each(), Unanswered::NeverSent);
         };
         self.born.clear();
         let _ = write!(self.born, "{}", milliseconds());
@@ -388,10 +397,7 @@ impl RocketMqProducer {
             return Ok(true);
         };
         let offset = frame.whole("queueOffset");
-        let stamps = match &flight.stamps {
-            Stamps::One(stamp) => std::slice::from_ref(stamp),
-            Stamps::Several(stamps) => stamps,
-        };
+        let stamps = flight.stamps.of_each();
         self.messages -= stamps.len() as u64;
         let mut text = String::new();
         for (at, stamp) in (0..).zip(stamps) {
@@ -555,9 +561,7 @@ impl Producer for RocketMqProducer {
         for topic in 0..self.lanes.len() {
             for batch in self.lanes[topic].give_up() {
                 self.bytes -= batch.bytes;
-                let stamps = batch.stamps.into_iter();
-                self.unanswered
-                    .extend(stamps.map(|stamp| (stamp, Unanswered::NeverSent)));
+                self.tell(&batch.stamps, Unanswered::NeverSent);
             }
         }
         for peer in 0..self.under_way.len() {
@@ -567,7 +571,7 @@ impl Producer for RocketMqProducer {
             let next = first.wrapping_add(under_way.requests.len() as u32);
             self.under_way[peer].first = next;
             for flight in under_way.requests.drain(..).flatten() {
-                self.unanswered(flight, Unanswered::GivenUp);
+                self.unanswered(&flight, Unanswered::GivenUp);
             }
         }
     }
