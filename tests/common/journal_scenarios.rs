@@ -9,7 +9,9 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{Broker, PATIENCE, Run, count, is_without_members, wait_for};
+use crate::common::{
+    Broker, PATIENCE, Run, assert_accounted_for, count, is_without_members, wait_for,
+};
 use crate::journals::Site;
 
 /// Ends a run under load; nothing may have happened to it.
@@ -77,7 +79,7 @@ pub fn the_next_run_removes_what_a_killed_one_left(broker: &str) {
     site.assert_no_trace(&id);
     site.assert_no_trace(&next.id());
     assert!(site.journals().is_empty());
-    assert_eq!(next.result()["omb"]["ledger"]["acknowledged"], 6_000);
+    assert_accounted_for(&next.result(), 6_000);
 }
 
 /// Neither by its journal, nor by its names, nor by a run beside it.

@@ -170,6 +170,14 @@ pub fn count(value: &Value) -> u64 {
         .unwrap_or_else(|| panic!("{value} is no count"))
 }
 
+/// Of what the schedule has, each message was acknowledged, or is told as not sent: a busy host may leave some
+/// until it is too late.
+pub fn assert_accounted_for(result: &Value, scheduled: u64) {
+    let ledger = &result["omb"]["ledger"];
+    let told = count(&ledger["acknowledged"]) + count(&ledger["unsent"]);
+    assert_eq!(told, scheduled, "{ledger}");
+}
+
 /// What the first subscription of a run received.
 pub fn first_books(result: &Value) -> &Value {
     let subscriptions = result["omb"]["ledger"]["subscriptions"]
