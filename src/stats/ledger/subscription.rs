@@ -89,8 +89,9 @@ impl SubscriptionBook {
         }
         self.places(delta, &mut received);
         let known = self.in_order(&delta.streams, &mut received);
+        let mut known_alone = Vec::new();
         for (straggler, again) in stragglers {
-            self.straggler(straggler, again, &mut received);
+            known_alone.extend(self.straggler(straggler, again, &mut received));
         }
         let fresh: u64 = received.new.0.iter().sum();
         self.counts.received += fresh;
@@ -102,11 +103,15 @@ impl SubscriptionBook {
         self.counts.redelivered += redelivered;
         self.counts.late += late;
         self.counts.duplicates += elsewhere - late;
-        // Where some that came in order were redelivered, nobody knows which ones are duplicates.
-        if elsewhere > late && received.again == received.told_again {
-            known
-                .into_iter()
-                .for_each(|e| self.examples.duplicates.note(e));
+        // One that came twice since the last delta, from the same place, is no duplicate.
+        if elsewhere > late {
+            let mut examples = known_alone;
+            // Where some that came in order were redelivered, nobody knows which ones are duplicates.
+            if received.again == received.told_again {
+                examples.extend(known);
+            }
+            let examples = examples.into_iter();
+            examples.for_each(|example| self.examples.duplicates.note(example));
         }
         self.forget_skipped();
         for read in &delta.partitions {
@@ -181,7 +186,13 @@ impl SubscriptionBook {
         known
     }
 
-    fn straggler(&mut self, straggler: &Straggler, again: bool, received: &mut Received) {
+    /// Takes a message that came out of order; returns it as an example if it is known, and not told as again.
+    fn straggler(
+        &mut self,
+        straggler: &Straggler,
+        again: bool,
+        received: &mut Received,
+    ) -> Option<Example> {
         let book = self.streams.entry(straggler.stream).or_default();
         let range = Range {
             start: straggler.sequence,
@@ -201,18 +212,19 @@ impl SubscriptionBook {
                 received.again_told(1);
                 self.examples.redelivered.note(straggler.into());
             }
-            return;
+            return None;
         }
         received.forgotten += insertion.forgotten;
         match fresh {
             _ if again => {}
             0 if insertion.forgotten > 0 => self.examples.late.note(straggler.into()),
-            0 => self.examples.duplicates.note(straggler.into()),
+            0 => return Some(straggler.into()),
             _ => {
                 self.counts.reordered += 1;
                 self.examples.reordered.note(straggler.into());
             }
         }
+        None
     }
 
     fn forget_skipped(&mut self) {

@@ -104,6 +104,20 @@ fn stragglers_are_named_in_full() {
     assert_eq!(examples.late.as_slice(), []);
 }
 
+/// Nobody could know of the first time before: the same report tells of both.
+#[test]
+fn what_came_twice_at_one_place_since_the_last_report_is_redelivered_and_no_duplicate() {
+    let mut ledger = ledger();
+    let mut both = read(0, &[range(0, 5)]);
+    both.partitions[0].load.push(range(3, 4));
+    both.stragglers = straggler(3, 3).stragglers;
+    ledger.consumed(Slot(0), &both);
+    let (counts, examples) = (ledger.counts()[0], &ledger.examples()[0]);
+    assert_eq!((counts.redelivered, counts.duplicates), (1, 0));
+    assert_eq!(examples.duplicates.as_slice(), []);
+    assert_eq!(examples.redelivered.as_slice().len(), 1);
+}
+
 #[test]
 fn of_what_comes_again_in_order_the_place_or_the_number_is_named() {
     let mut ledger = ledger();
