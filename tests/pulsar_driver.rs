@@ -11,9 +11,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::PATIENCE;
 use common::driver_suite::site::{
-    Outcomes, Site, Told, patience, produce, send, settle, system_at, within,
+    Outcomes, Site, Told, patience, produce, refused, send, settle, system_at, within,
 };
 use common::driver_suite::{driver_suite, produce as sending};
 use common::pulsar::{address, variable};
@@ -80,14 +79,6 @@ mod through_tls {
         "Pulsar",
         super::secure(&super::variable("OMB_PULSAR_TOKEN"))
     );
-}
-
-fn refused(driver: &PulsarDriver) -> String {
-    let begin = Instant::now();
-    let error = driver.admin().unwrap().connect(within(PATIENCE));
-    let took = Instant::now().since(begin);
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    error.unwrap_err().to_string()
 }
 
 #[test]

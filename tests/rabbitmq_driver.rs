@@ -12,7 +12,7 @@ mod common;
 use std::time::Duration;
 
 use common::driver_suite::site::{
-    Outcomes, Site, Told, patience, produce, send, settle, system_at, within,
+    Outcomes, Site, Told, patience, produce, refused, send, settle, system_at, within,
 };
 use common::driver_suite::{driver_suite, produce as sending};
 use common::rabbitmq::{address, variable};
@@ -70,14 +70,6 @@ mod streams {
 
 mod through_tls {
     super::driver_suite!("RabbitMQ", super::secure());
-}
-
-fn refused(driver: &RabbitMqDriver) -> String {
-    let begin = Instant::now();
-    let error = driver.admin().unwrap().connect(within(PATIENCE));
-    let took = Instant::now().since(begin);
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    error.unwrap_err().to_string()
 }
 
 #[test]

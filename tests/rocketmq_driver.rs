@@ -9,16 +9,12 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::PATIENCE;
 use common::driver_suite::site::{
-    Outcomes, Site, Told, patience, produce, send, settle, system_at, within,
+    Outcomes, Site, Told, patience, produce, refused, send, settle, system_at,
 };
 use common::driver_suite::{driver_suite, produce as sending};
 use common::own_server::OwnServer;
 use common::rocketmq::{address, variable};
-use omb::clock::Instant;
 use omb::config::System;
 use omb::driver::rocketmq::RocketMqDriver;
 use omb::driver::{Admin, Driver, NewTopic};
@@ -65,14 +61,6 @@ mod in_queues_of_batches {
 
 mod side_by_side {
     super::driver_suite!("RocketMQ unordered", super::with(&[]));
-}
-
-fn refused(driver: &RocketMqDriver) -> String {
-    let begin = Instant::now();
-    let error = driver.admin().unwrap().connect(within(PATIENCE));
-    let took = Instant::now().since(begin);
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    error.unwrap_err().to_string()
 }
 
 #[test]

@@ -42,6 +42,15 @@ pub fn system_at(address: &str, settings: &[(&str, &str)]) -> System {
     load_driver(None, &overrides).unwrap().system
 }
 
+/// Why nobody lets this driver in, which is told soon.
+pub fn refused<D: Driver>(driver: &D) -> String {
+    let begin = Instant::now();
+    let error = driver.admin().unwrap().connect(within(PATIENCE));
+    let took = Instant::now().since(begin);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    error.unwrap_err().to_string()
+}
+
 /// What one test has at the broker.
 pub struct Site<D: Driver> {
     pub driver: D,
